@@ -1,0 +1,1 @@
+"""The nouns everyone shares: plain data, standard library only, no await, no I/O."""
