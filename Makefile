@@ -1,0 +1,59 @@
+# Every line here is also what CI runs. `make help` lists the targets.
+SHELL := /bin/bash
+PY := .venv/bin/python
+JOBS ?= 2
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint types fmt arch unit process simulate fuzz killloop editors bench generate check-generated clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+
+.venv/.installed: requirements.lock pyproject.toml
+	@scripts/install
+	@touch $@
+
+install: .venv/.installed ## the virtual environment with the locked dependencies
+
+demo: install ## the main job, with no key: a streamed turn with tool calls on an unsaved buffer in Neovim
+	@$(PY) -m tests.demo
+
+test: install lint types arch unit process simulate fuzz killloop ## everything CI runs
+	@scripts/report
+
+check: install lint types arch unit ## the quick lane, under two minutes
+
+lint: install ## ruff, format and rules
+	@.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q .
+
+types: install ## mypy, strict
+	@.venv/bin/mypy
+
+fmt: install ## format and fix
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+arch: install ## layers, budgets, generated files
+	@scripts/pytest arch tests/architecture tests/protocol
+
+unit: install ## everything that starts no process of ours
+	@scripts/pytest unit tests -m "not process and not slow and not editor" --ignore tests/architecture --ignore tests/protocol -n $(JOBS)
+
+process: install ## the real server as a process, real editors
+	@scripts/pytest process tests -m "process or slow or editor" -n $(JOBS) --timeout 300
+
+simulate: install ## 200,000 seeded schedules of the lane; SCHEDULES=5000000 for more
+	@$(PY) -m tests.simulation --schedules $${SCHEDULES:-200000} --seed $${SEED:-0} --jobs $(JOBS)
+
+fuzz: install ## 200,000 fuzzed frames and params
+	@$(PY) -m tests.wire.fuzz --count $${FRAMES:-200000} --seed $${SEED:-0}
+
+killloop: install ## 200 cycles of kill -9 at random and named points
+	@$(PY) -m tests.crash --cycles $${CYCLES:-200} --seed $${SEED:-0} --jobs $(JOBS)
+
+bench: install ## ratios against bare pygls in one run
+	@$(PY) -m benchmarks
+
+generate: install ## the checked-in schemas
+	@$(PY) -m lsp_agent schema > docs/protocol.schema.json
+
+clean: ## the environment and caches
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""What happens: the session agent between the ports."""

@@ -1,0 +1,79 @@
+"""What a turn is given: the ports it works on, the limits it keeps to, and the lane's hold on it.
+
+Knows no concrete class; the composition root fills it in.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lsp_agent.domain.run import Run, StopReason
+from lsp_agent.ports.approver import Approver
+from lsp_agent.ports.clock import Clock
+from lsp_agent.ports.events import Events
+from lsp_agent.ports.provider import Providers
+from lsp_agent.ports.store import Store
+from lsp_agent.ports.tools import Tools
+from lsp_agent.ports.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLimits:
+    """What the configuration says about turns; read anew when a turn begins. 0 = no limit, where not said otherwise."""
+
+    stream_idle_s: float = 120.0
+    """Longest silence of the model's stream; any batch counts as life, pings too."""
+    stream_total_s: float = 900.0
+    """Longest one attempt at a step may take."""
+    retries: int = 3
+    """Attempts after the first one."""
+    retry_base_s: float = 5.0
+    """First delay; doubles with each retry."""
+    update_interval_ms: int = 33
+    """Debounce of the stored message; 0 = every batch is stored."""
+    auto_summarize: bool = True
+    max_steps: int = 0
+    max_cost_usd: float = 0.0
+    parallel_tools: int = 5
+    tool_cleanup_s: float = 2.0
+    """How long a cancelled tool may take to clean up."""
+    cleanup_s: float = 5.0
+    """How long everything may take that a cancelled turn still has to do."""
+    mode: str = "ask"
+    """Permission mode where neither run nor session names one."""
+    system_prefix: str = ""
+    """Configured text sent as a system message of its own, before the prompt."""
+    cache_last_messages: int = 2
+
+
+def no_facts() -> Sequence[str]:
+    """No editor facts: the default of `TurnServices.editor_facts`."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class TurnServices:
+    """The world of a turn."""
+
+    store: Store
+    events: Events
+    providers: Providers
+    tools: Tools
+    workspace: Workspace
+    approver: Approver
+    clock: Clock
+    limits: Callable[[], TurnLimits]
+    editor_facts: Callable[[], Sequence[str]] = no_facts
+    """Sentences about the editor for the system prompt, in a fixed order: its name, what it can do."""
+
+
+class TurnControl(Protocol):
+    """The lane's side of a running turn. Neither method waits."""
+
+    def take_folds(self) -> Sequence[Run]:
+        """Prompts that join now, in order of acceptance. What is taken must enter the conversation."""
+        ...
+
+    def stop_reason_on_cancel(self) -> StopReason:
+        """`CANCELLED`, or `INTERRUPTED` when the server stops."""
+        ...

@@ -1,0 +1,195 @@
+"""A turn: a prompt enters the conversation, the model answers in steps, and the run ends with exactly one outcome.
+
+Reads like CORE 3. The turn works in a task of its own; the caller's task only waits for it, so a cancellation has one
+place to arrive, clean-up is bounded, and an outcome is returned whatever happens inside.
+"""
+
+import asyncio
+import logging
+
+from lsp_agent.agent.calling import Calls
+from lsp_agent.agent.closing import cancelled, close_turn, failed
+from lsp_agent.agent.compaction import load_history
+from lsp_agent.agent.costs import context_counters
+from lsp_agent.agent.live import LiveMessage
+from lsp_agent.agent.repetition import signature
+from lsp_agent.agent.room import Room
+from lsp_agent.agent.services import TurnControl, TurnServices
+from lsp_agent.agent.step import take_step
+from lsp_agent.agent.stopping import STOP_NOTICES, message_reason, reason_to_stop, stop_reason
+from lsp_agent.agent.titles import TitleTasks
+from lsp_agent.agent.turn_state import TurnState
+from lsp_agent.agent.waiting import bounded
+from lsp_agent.domain.errors import AgentError, ProviderError, StoreError
+from lsp_agent.domain.message import FinishReason, Message, Role
+from lsp_agent.domain.model import Model
+from lsp_agent.domain.run import Outcome, Run, RunState, StopReason
+from lsp_agent.domain.stream import Finished
+from lsp_agent.ports.store import SetRunState
+
+_log = logging.getLogger(__name__)
+
+
+class TurnRunner:
+    """Runs turns. One object serves every session; only its title tasks outlive a turn."""
+
+    def __init__(self, services: TurnServices) -> None:
+        self._services = services
+        self._titles = TitleTasks(services)
+
+    async def __call__(self, run: Run, control: TurnControl) -> Outcome:
+        """Run `run` to its end.
+
+        Promise: returns an Outcome on success, failure and cancellation, at most `cleanup_s` after the latter, with
+        every tool call and message closed. Only a cancellation before the first step of this coroutine passes through.
+        """
+        turn = _Turn(run, control, self._services, self._titles)
+        work = asyncio.create_task(turn.play(), name=f"turn {run.session_id}")
+        was_cancelled = await bounded(work, turn.state.limits.cleanup_s)
+        return turn.end(work, was_cancelled=was_cancelled)
+
+    async def aclose(self, timeout_s: float) -> None:
+        """Give up titles that are still being thought about. May be called twice."""
+        await self._titles.aclose(timeout_s)
+
+
+class _Turn:
+    """One turn at work."""
+
+    def __init__(self, run: Run, control: TurnControl, services: TurnServices, titles: TitleTasks) -> None:
+        self.state = TurnState(run, services)
+        self._control = control
+        self._titles = titles
+        self._room = Room(self.state)
+        self._live: LiveMessage | None = None
+        self._entered = self._gone = False
+        self._signatures: list[bytes] = []
+
+    async def play(self) -> StopReason:
+        """The whole turn. Raises whatever goes wrong; `end` makes an outcome of it."""
+        model = await self._begin()
+        while True:
+            self._take_folds()
+            self.state.check_store()
+            finished = await self._step(model)
+            stopped = await self._act(model, finished)
+            if stopped in (None, StopReason.END_TURN):
+                await self._room.after_step(model, go_on=stopped is None)
+            if stopped is not None:
+                return stopped
+
+    # -------------------------------------------------------------------------------------------------- beginning
+
+    async def _begin(self) -> Model:
+        state, run, services = self.state, self.state.run, self.state.services
+        session = await services.store.session(run.session_id)
+        if session is None:
+            self._gone = True
+            raise StoreError("The session does not exist any more.")
+        state.session = session
+        state.mode = run.options.mode or str(session.options.get("mode") or state.limits.mode)
+        state.history = await load_history(services, session)
+        state.reminder_todos = session.todos
+        state.taken_ids = {call.tool_call_id for message in state.history for call in message.tool_calls}
+        is_first = not any(_is_prompt(message) for message in state.history)
+        self._enter()
+        state.durable({"sessionUpdate": "state_update", "state": "running"})
+        if is_first and not run.options.title:
+            self._titles.start(session, run.prompt)
+        state.model = services.providers.resolve(run.options.model or session.options.get("model.large") or None)
+        return state.model
+
+    def _enter(self) -> None:
+        run = self.state.run
+        self._entered = True
+        self._add_prompt(run, SetRunState(run.run_key, RunState.RUNNING))
+
+    def _add_prompt(self, run: Run, *writes: SetRunState) -> None:
+        self.state.prompts.append(run.prompt)
+        self.state.put_user(run.prompt, run.attachments, run.message_id, *writes)
+
+    def _take_folds(self) -> None:
+        for run in self._control.take_folds():
+            self._add_prompt(run)
+
+    # ------------------------------------------------------------------------------------------------------ steps
+
+    async def _step(self, model: Model) -> Finished:
+        """One model request into a new message; a context that overflows is shortened once."""
+        state = self.state
+        state.begin_step()
+        shortened = False
+        while True:
+            message = state.new_message(Role.ASSISTANT, [])
+            message.model, message.provider = model.model_id, model.provider_id
+            self._live = live = LiveMessage(state, message)
+            try:
+                finished, usage = await take_step(state, model, live)
+            except ProviderError as error:
+                if error.kind != "ContextOverflow" or shortened:
+                    raise
+                live.withdraw()
+                self._live, shortened = None, True
+                if not await self._room.after_overflow(model):
+                    raise
+                continue
+            state.charge(usage, context_counters(usage, state.session))
+            return finished
+
+    async def _act(self, model: Model, finished: Finished) -> StopReason | None:
+        """Run the step's calls. Returns why the turn ends here; None = another step."""
+        state, live = self.state, self._live
+        assert live is not None
+        calls = live.message.tool_calls
+        reason = message_reason(finished, has_calls=bool(calls))
+        live.finish(reason, "Refused" if finished.refusal else "", finished.refusal)
+        state.history.append(live.message)
+        runner = Calls(state, model, live.fold.arguments)
+        if reason is not FinishReason.TOOL_USE:
+            runner.refuse(calls, "This tool call was not run: the answer was cut off before it was complete.")
+            return stop_reason(reason)
+        await runner.run(calls)
+        await state.refresh_todos()
+        if runner.stop_turn:
+            live.finish(FinishReason.END_TURN)
+            return StopReason.END_TURN
+        self._signatures.append(signature(calls, state.results))
+        stopped = reason_to_stop(
+            self._signatures,
+            steps=state.steps,
+            max_steps=state.run.options.max_steps or state.limits.max_steps,
+            cost_usd=state.usage.cost_usd,
+            max_cost_usd=state.run.options.max_cost_usd or state.limits.max_cost_usd,
+        )
+        if stopped is not None:
+            state.notice(stopped.value, STOP_NOTICES[stopped])
+        return stopped
+
+    # ----------------------------------------------------------------------------------------------------- ending
+
+    def end(self, work: "asyncio.Task[StopReason]", *, was_cancelled: bool) -> Outcome:
+        """Close what is open and sum the turn up. Never waits."""
+        state, ending, stopped = self.state, None, StopReason.END_TURN
+        if was_cancelled:
+            ending = cancelled(self._control.stop_reason_on_cancel())
+        elif work.cancelled():
+            ending = failed(RuntimeError("the turn cancelled itself"))
+        elif (error := work.exception()) is not None:
+            if not isinstance(error, AgentError):
+                _log.error("the turn failed", exc_info=error)
+            ending = failed(error)
+        else:
+            stopped = work.result()
+        if ending is not None:
+            stopped = ending.stop_reason
+            self._room.close()
+            if not self._gone:
+                if not self._entered:
+                    self._enter()
+                self._live = close_turn(state, self._live, ending)
+        state.sealed = True
+        return state.outcome(stopped, self._live.message if self._live else None, ending.error if ending else None)
+
+
+def _is_prompt(message: Message) -> bool:
+    return message.is_summary or (message.role is Role.USER and bool(message.text.strip()))

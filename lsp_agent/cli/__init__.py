@@ -1,0 +1,1 @@
+"""The command line: serve, run, sessions, doctor, schema, config, demo."""

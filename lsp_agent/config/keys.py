@@ -1,0 +1,223 @@
+"""Every setting: its type, default, bounds, environment variable, and whether a repository may tighten it.
+
+The validator, the JSON Schema (`config.schema`) and `config show` all read this table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+MODES = ("plan", "ask", "accept-edits", "full-auto")
+"""From tight to loose."""
+PROVIDER_TYPES = (
+    "anthropic",
+    "openai",
+    "openai-compat",
+    "openrouter",
+    "vercel",
+    "azure",
+    "bedrock",
+    "google",
+    "vertex",
+    "embedded",
+    "scripted",
+)
+
+
+class Kind(Enum):
+    """What a value is in TOML."""
+
+    TEXT = "string"
+    REF = "provider/model"
+    URL = "http or https URL"
+    FLAG = "boolean"
+    WHOLE = "integer"
+    NUMBER = "number"
+    TEXTS = "list of strings"
+    TABLE = "table"
+    STRINGS = "table of strings"
+
+
+class Tighten(Enum):
+    """What project and editor values may do to a setting."""
+
+    NEVER = "nothing"
+    LOWER = "only lower it"
+    CAP = "only lower it; 0 is no limit"
+    EXTEND = "only add to it"
+    MODE = "only a tighter mode"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One setting. `name` is dotted for the fixed sections, a plain key inside a provider, model or MCP block."""
+
+    name: str
+    kind: Kind
+    default: Any
+    summary: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    env: str | None = None
+    tighten: Tighten = Tighten.NEVER
+    is_security: bool = False
+    """Only the user's file and flags may set it."""
+    is_secret: bool = False
+    """Never shown."""
+
+
+def _table(*keys: Key) -> Mapping[str, Key]:
+    return MappingProxyType({key.name: key for key in keys})
+
+
+KEYS = _table(
+    Key("models.large", Kind.REF, None, "Model of the agent: provider id / model id", env="LSP_AGENT_MODEL"),
+    Key("models.small", Kind.REF, None, "Model of titles; default: large", env="LSP_AGENT_SMALL_MODEL"),
+    Key(
+        "agent.auto_summarize",
+        Kind.FLAG,
+        True,
+        "Summarize when the context is nearly full",
+        env="LSP_AGENT_AUTO_SUMMARIZE",
+    ),
+    Key(
+        "agent.update_interval_ms",
+        Kind.WHOLE,
+        33,
+        "Debounce of stored and announced text; 0 = every delta",
+        minimum=0,
+        maximum=10_000,
+        env="LSP_AGENT_UPDATE_INTERVAL_MS",
+    ),
+    Key(
+        "agent.max_steps",
+        Kind.WHOLE,
+        0,
+        "Steps of one run; 0 = no limit",
+        minimum=0,
+        maximum=1_000_000,
+        env="LSP_AGENT_MAX_STEPS",
+        tighten=Tighten.CAP,
+    ),
+    Key(
+        "agent.max_cost_usd",
+        Kind.NUMBER,
+        0.0,
+        "USD one run may cost; 0 = no limit",
+        minimum=0,
+        maximum=1_000_000,
+        env="LSP_AGENT_MAX_COST_USD",
+        tighten=Tighten.CAP,
+    ),
+    Key(
+        "limits.stream_idle_s",
+        Kind.NUMBER,
+        120.0,
+        "Seconds of silence after which a model request is given up",
+        minimum=0.05,
+        maximum=3600,
+        env="LSP_AGENT_STREAM_IDLE_S",
+        tighten=Tighten.LOWER,
+    ),
+    Key(
+        "limits.stream_total_s",
+        Kind.NUMBER,
+        900.0,
+        "Seconds one model request may take altogether",
+        minimum=0.05,
+        maximum=86_400,
+        env="LSP_AGENT_STREAM_TOTAL_S",
+        tighten=Tighten.LOWER,
+    ),
+    Key(
+        "limits.retries",
+        Kind.WHOLE,
+        3,
+        "Repeats of a failed model request",
+        minimum=0,
+        maximum=20,
+        env="LSP_AGENT_RETRIES",
+        tighten=Tighten.LOWER,
+    ),
+    Key(
+        "limits.retry_base_s",
+        Kind.NUMBER,
+        5.0,
+        "Seconds before the first repeat, doubled each time",
+        minimum=0,
+        maximum=600,
+        env="LSP_AGENT_RETRY_BASE_S",
+    ),
+    Key(
+        "limits.parallel_tools",
+        Kind.WHOLE,
+        5,
+        "Tool calls that may run at once",
+        minimum=1,
+        maximum=64,
+        tighten=Tighten.LOWER,
+    ),
+    Key(
+        "permissions.mode",
+        Kind.TEXT,
+        "ask",
+        "What may happen without asking",
+        choices=MODES,
+        env="LSP_AGENT_MODE",
+        tighten=Tighten.MODE,
+    ),
+    Key("permissions.allow", Kind.TEXTS, (), "Tools and commands allowed without asking", is_security=True),
+    Key("permissions.deny", Kind.TEXTS, (), "Tools and commands always refused", tighten=Tighten.EXTEND),
+    Key("tools.disabled", Kind.TEXTS, (), "Tools the model is not offered", tighten=Tighten.EXTEND),
+)
+
+PROVIDER_KEYS = _table(
+    Key("type", Kind.TEXT, None, "Dialect; default: the block's id where it is a known type", choices=PROVIDER_TYPES),
+    Key("base_url", Kind.URL, None, "Where the service is"),
+    Key("api_key", Kind.TEXT, None, "Literal, `$NAME`, or `$(command)`", is_secret=True),
+    Key("headers", Kind.STRINGS, {}, "Extra HTTP headers; values may be `$NAME`", is_secret=True),
+    Key("extra_body", Kind.TABLE, {}, "Merged into the request's JSON"),
+    Key("flat_rate", Kind.FLAG, False, "Paid by subscription: costs are shown as 0"),
+    Key("script", Kind.TEXT, None, "Path of the script (type scripted)"),
+    Key("options", Kind.TABLE, {}, "Provider options for every model of it"),
+)
+
+
+def _price(name: str, summary: str) -> Key:
+    return Key(name, Kind.NUMBER, 0.0, f"USD per million {summary}", minimum=0, maximum=1_000_000)
+
+
+def _tokens(name: str, summary: str) -> Key:
+    return Key(name, Kind.WHOLE, 0, summary, minimum=0, maximum=1_000_000_000)
+
+
+MODEL_KEYS = _table(
+    Key("id", Kind.TEXT, None, "As the provider's API wants it"),
+    Key("name", Kind.TEXT, "", "For people"),
+    _tokens("context_window", "Tokens; 0 = unknown, never auto-summarized"),
+    _tokens("max_output_tokens", "Limit of one step; 0 = not sent"),
+    _price("input_usd_per_mtok", "prompt tokens"),
+    _price("output_usd_per_mtok", "generated tokens"),
+    _price("cache_read_usd_per_mtok", "tokens from the cache"),
+    _price("cache_write_usd_per_mtok", "tokens to the cache"),
+    Key("can_reason", Kind.FLAG, False, "The model can think before it answers"),
+    Key("reasoning_efforts", Kind.TEXTS, (), "Levels it knows"),
+    Key("default_reasoning_effort", Kind.TEXT, "", "Level used when none is chosen"),
+    Key("supports_images", Kind.FLAG, False, "Images may be sent"),
+    Key("options", Kind.TABLE, {}, "Provider options for this model"),
+)
+
+MCP_KEYS = _table(
+    Key("type", Kind.TEXT, "stdio", "Transport", choices=("stdio", "http", "sse")),
+    Key("command", Kind.TEXTS, (), "Program and arguments (stdio)"),
+    Key("url", Kind.URL, None, "Address (http, sse)"),
+    Key("env", Kind.STRINGS, {}, "Environment of the program", is_secret=True),
+    Key("headers", Kind.STRINGS, {}, "HTTP headers", is_secret=True),
+)
+
+SECTIONS = ("models", "providers", "agent", "limits", "permissions", "mcp", "tools")
+SECURITY_SECTIONS = frozenset({"providers", "mcp", "hooks", "sandbox", "env"})
+"""Whole sections a repository or an editor can never set."""

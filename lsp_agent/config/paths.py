@@ -1,0 +1,71 @@
+"""Where the configuration is and where state lives. Only the environment decides; no file of a workspace is asked."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from lsp_agent.domain.errors import AgentError
+
+PROJECT_FILE = ".lsp-agent.toml"
+
+
+class DataDirRefused(AgentError):
+    """The data directory cannot be used; the text says why and what to set."""
+
+
+def config_file(env: Mapping[str, str]) -> Path:
+    """The user's file: `$LSP_AGENT_CONFIG`, else `$XDG_CONFIG_HOME/lsp-agent/config.toml`. It may not exist."""
+    named = env.get("LSP_AGENT_CONFIG")
+    if named:
+        return Path(named).expanduser()
+    return _xdg(env, "XDG_CONFIG_HOME", ".config") / "lsp-agent" / "config.toml"
+
+
+def data_dir(env: Mapping[str, str]) -> Path:
+    """The directory of state: `$LSP_AGENT_DATA_DIR`, else `$XDG_STATE_HOME/lsp-agent`. It may not exist.
+
+    Raises: DataDirRefused when `$LSP_AGENT_DATA_DIR` is relative: an editor starts us in the repository.
+    """
+    named = env.get("LSP_AGENT_DATA_DIR")
+    if not named:
+        return _xdg(env, "XDG_STATE_HOME", ".local/state") / "lsp-agent"
+    path = Path(named).expanduser()
+    if not path.is_absolute():
+        raise DataDirRefused("LSP_AGENT_DATA_DIR must be an absolute path")
+    return path
+
+
+def prepare_data_dir(env: Mapping[str, str], roots: Iterable[Path] = ()) -> Path:
+    """The directory of state, made if need be, mode 0700, and not below a workspace root.
+
+    A root that holds the home directory itself does not count: everything of the user lies below it.
+    Raises: DataDirRefused.
+    """
+    path = data_dir(env)
+    refuse_inside(path, roots, home=_home(env))
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o700)
+    except OSError as error:
+        raise DataDirRefused(f"The data directory {path} cannot be used: {error.strerror}") from error
+    return path
+
+
+def refuse_inside(path: Path, roots: Iterable[Path], *, home: Path) -> None:
+    """Raises: DataDirRefused when `path` lies below one of `roots`, symlinks resolved."""
+    real = path.resolve()
+    for root in roots:
+        real_root = root.resolve()
+        if real.is_relative_to(real_root) and not home.resolve().is_relative_to(real_root):
+            raise DataDirRefused(f"The data directory {path} lies inside the workspace {root}; set LSP_AGENT_DATA_DIR")
+
+
+def _xdg(env: Mapping[str, str], name: str, fallback: str) -> Path:
+    # the XDG specification: a relative value is invalid and ignored
+    value = Path(env.get(name, ""))
+    return value if value.is_absolute() else _home(env) / fallback
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    value = Path(env.get("HOME", ""))
+    return value if value.is_absolute() else Path.home()

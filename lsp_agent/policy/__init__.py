@@ -1,0 +1,1 @@
+"""Allow, ask or deny: pure rules over what a tool wants to do."""

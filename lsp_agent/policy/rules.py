@@ -1,0 +1,183 @@
+"""Allow, ask or deny. A pure function of what is wanted, the mode, the rules and the grants; it never waits.
+
+Deny wins over ask, ask over allow, and whatever is not understood asks. In this order:
+
+1. a deny rule, or a lasting rejection of the user
+2. plan mode: nothing that changes anything
+3. a protected path: asks every time
+4. a grant of the user for exactly this
+5. outside the roots: asks · a secret file: asks, unless a rule names it
+6. an allow rule
+7. the mode
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lsp_agent.policy.patterns import command_matches, path_matches
+from lsp_agent.policy.protected import is_protected, is_secret
+
+MODES = ("ask", "plan", "accept-edits", "full-auto")
+READING = frozenset({"read", "list"})
+ACTIONS = frozenset({"read", "list", "write", "execute", "fetch", "download"})
+_EDITORS = frozenset({"edit", "multiedit", "write"})
+_READERS = frozenset({"view", "grep"})
+
+
+class Effect(StrEnum):
+    """What to do with a wish."""
+
+    ALLOW = "allow"
+    ASK = "ask"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a tool wants to do."""
+
+    tool: str
+    action: str
+    mode: str
+    inside_workspace: bool = True
+    path: str | None = None
+    """Real path with `/`."""
+    shown: str | None = None
+    """The path relative to its root, where it has one."""
+    command: str | None = None
+    url: str | None = None
+    granted: bool | None = None
+    """What the user decided before for exactly this; None = nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision. `once_only`: ask again next time, whatever the user answers."""
+
+    effect: Effect
+    reason: str
+    once_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`tool` or `tool:argument`: an action, a glob for paths, a command, or a URL prefix."""
+
+    tool: str
+    argument: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.tool}:{self.argument}" if self.argument else self.tool
+
+
+class Policy:
+    """The rules of a configuration. `allow` and `deny` are texts like `view`, `bash:git status`, `edit:src/**`.
+
+    A rule for `edit` covers every tool that edits, one for `view` every tool that shows text. Raises: ValueError for a
+    text that is no rule.
+    """
+
+    def __init__(self, *, allow: Sequence[str] = (), deny: Sequence[str] = ()) -> None:
+        self._allow = tuple([parse_rule(text) for text in allow])
+        self._deny = tuple([parse_rule(text) for text in deny])
+
+    def decide(self, question: Question) -> Verdict:
+        """The verdict; see the module for the order."""
+        denied = next((rule for rule in self._deny if _denies(rule, question)), None)
+        if denied is not None:
+            return Verdict(Effect.DENY, f"A rule of the configuration forbids this ({denied}).")
+        if question.granted is False:
+            return Verdict(Effect.DENY, "The user has ruled this out.")
+        if question.mode == "plan" and question.action not in READING | {"fetch"}:
+            return Verdict(
+                Effect.DENY, "Plan mode is on: nothing may be changed or run. Describe what you would do instead."
+            )
+        if question.action in ("write", "download") and _protected(question):
+            return Verdict(Effect.ASK, "This file can run code or change permissions.", once_only=True)
+        if question.granted:
+            return Verdict(Effect.ALLOW, "The user allowed this before.")
+        return self._by_place_and_mode(question)
+
+    def withholds(self, path: str, shown: str | None) -> bool:
+        """Whether a search over a directory must leave out this file's text: reading it would ask or be denied."""
+        question = Question("view", "read", "full-auto", path=path, shown=shown)
+        return self.decide(question).effect is not Effect.ALLOW
+
+    def _by_place_and_mode(self, question: Question) -> Verdict:
+        if not question.inside_workspace:
+            return Verdict(Effect.ASK, "This is outside the workspace.")
+        allowing = [rule for rule in self._allow if _allows(rule, question)]
+        if question.action == "read" and _secret(question) and not any(rule.argument for rule in allowing):
+            return Verdict(Effect.ASK, "This file may hold secrets.")
+        if allowing:
+            return Verdict(Effect.ALLOW, f"A rule of the configuration allows this ({allowing[0]}).")
+        if question.mode not in MODES or question.action not in ACTIONS:
+            return Verdict(Effect.ASK, "This is not covered by any rule.")
+        if question.action in READING:
+            return Verdict(Effect.ALLOW, "Reading inside the workspace is allowed.")
+        if question.action == "write" and question.path is None:
+            return Verdict(Effect.ASK, "It is not known what would be changed.")
+        if question.mode == "full-auto" or (question.mode == "accept-edits" and question.action == "write"):
+            return Verdict(Effect.ALLOW, f"The mode {question.mode} allows this.")
+        return Verdict(Effect.ASK, f"The mode {question.mode} asks.")
+
+
+def parse_rule(text: str) -> Rule:
+    """A rule from its text. Raises: ValueError."""
+    tool, colon, argument = text.strip().partition(":")
+    tool, argument = tool.strip(), argument.strip()
+    if not tool or (colon and not argument):
+        raise ValueError(f"{text!r} is not a permission rule; write `tool` or `tool:argument`")
+    return Rule(tool, argument)
+
+
+def _covers(rule: Rule, question: Question) -> bool:
+    """Whether the rule's tool is the question's, or stands for its family."""
+    if rule.tool in (question.tool, "*"):
+        return True
+    if rule.tool == "edit":
+        return question.action == "write" and (question.tool in _EDITORS or question.path is not None)
+    return rule.tool == "view" and question.tool in _READERS
+
+
+def _denies(rule: Rule, question: Question) -> bool:
+    if not _covers(rule, question):
+        return False
+    if not rule.argument or rule.argument == question.action:
+        return True
+    if question.command is not None:
+        return command_matches(rule.argument, question.command, strict=False)
+    if question.url is not None:
+        return question.url.casefold().startswith(rule.argument.casefold())
+    return any(path_matches(rule.argument, path, fold=True) for path in _paths(question))
+
+
+def _allows(rule: Rule, question: Question) -> bool:
+    if not _covers(rule, question):
+        return False
+    if not rule.argument or (rule.argument in ACTIONS and rule.argument == question.action):
+        return True
+    if question.command is not None:
+        return command_matches(rule.argument, question.command, strict=True)
+    if question.url is not None:
+        return question.url == rule.argument or question.url.startswith(rule.argument.rstrip("/") + "/")
+    return any(path_matches(rule.argument, path, fold=False) for path in _paths(question))
+
+
+def _paths(question: Question) -> list[str]:
+    return [path for path in (question.shown, question.path) if path]
+
+
+def _own_path(question: Question) -> str:
+    """Below a root only what is below it counts: a workspace may lie in `~/.config` without all of it being special."""
+    inside = question.shown if question.inside_workspace else None
+    return inside or question.path or ""
+
+
+def _protected(question: Question) -> bool:
+    return is_protected(_own_path(question))
+
+
+def _secret(question: Question) -> bool:
+    return is_secret(_own_path(question))

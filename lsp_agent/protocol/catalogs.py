@@ -1,0 +1,198 @@
+"""Lists and small requests (PROTOCOL 7): models, tools, commands, rules, MCP servers, terminals, mentions, trust."""
+
+from typing import Any
+
+from lsp_agent.protocol.base import Amount, Count, Identifier, Int, Page, Paging, RunId, Short, Text, Uri, Wire
+
+
+class ListParams(Paging):
+    """Any list."""
+
+
+class ModelEntry(Wire):
+    """A model that can be chosen. `id` is `provider/model`."""
+
+    id: str
+    name: str
+    provider: str
+    context_window: Count
+    max_output_tokens: Count
+    can_reason: bool
+    reasoning_efforts: list[str]
+    supports_images: bool
+    input_usd_per_mtok: Amount
+    output_usd_per_mtok: Amount
+
+
+class ModelsListResult(Page):
+    """`large` and `small` are the models that would be used now."""
+
+    models: list[ModelEntry]
+    large: str | None = None
+    small: str | None = None
+
+
+class ToolEntry(Wire):
+    """A tool the model can call."""
+
+    name: str
+    description: str
+    kind: str
+    read_only: bool
+    server: str | None = None
+
+
+class ToolsListResult(Page):
+    """Sorted by name."""
+
+    tools: list[ToolEntry]
+
+
+class CommandEntry(Wire):
+    """A command a user can call by name."""
+
+    name: str
+    description: str
+    hint: str | None = None
+
+
+class CommandsListResult(Page):
+    """Sorted by name."""
+
+    commands: list[CommandEntry]
+
+
+class RuleEntry(Wire):
+    """A file of instructions that is or would be given to the model."""
+
+    uri: str
+    name: str
+    active: bool
+
+
+class RulesListResult(Page):
+    """In the order they are given to the model."""
+
+    rules: list[RuleEntry]
+
+
+class McpEntry(Wire):
+    """An MCP server."""
+
+    name: str
+    type: str
+    state: str
+    error: str | None = None
+    tools: Count
+
+
+class McpListResult(Page):
+    """Sorted by name."""
+
+    servers: list[McpEntry]
+
+
+class McpParams(Wire):
+    """`agent/mcp/restart`, `agent/mcp/login`."""
+
+    name: Identifier
+
+
+class McpResult(Wire):
+    """The rest is told by `mcp_update`; `url` is where a login goes on."""
+
+    state: str
+    url: str | None = None
+
+
+class TerminalListParams(Paging):
+    """`agent/terminal/list`."""
+
+    session_id: Identifier
+
+
+class TerminalEntry(Wire):
+    """A command that runs or ran in the background."""
+
+    terminal_id: str
+    command: str
+    status: str
+    exit_code: Int | None = None
+    run_id: RunId | None = None
+
+
+class TerminalListResult(Page):
+    """Newest first."""
+
+    terminals: list[TerminalEntry]
+
+
+class TerminalParams(Wire):
+    """`agent/terminal/kill`."""
+
+    session_id: Identifier
+    terminal_id: Identifier
+
+
+class TerminalReadParams(TerminalParams):
+    """`agent/terminal/read`: output from `offset` (characters)."""
+
+    offset: Count | None = None
+
+
+class TerminalReadResult(Wire):
+    """Output and the offset after it; `truncated` when the start is no longer kept."""
+
+    text: str
+    next_offset: Count
+    truncated: bool
+    status: str
+
+
+class TerminalKillResult(Wire):
+    """False when it had ended."""
+
+    killed: bool
+
+
+class MentionCompleteParams(Wire):
+    """`agent/mention/complete`: `offset` counts UTF-16 code units of `text`, as LSP positions do by default."""
+
+    text: Text
+    offset: Count
+    session_id: Identifier | None = None
+
+
+class MentionItem(Wire):
+    """One thing that can be mentioned, and the attachment that goes with it."""
+
+    label: str
+    insert_text: str
+    detail: str | None = None
+    attachment: dict[str, Any] | None = None
+
+
+class MentionCompleteResult(Wire):
+    """Best first."""
+
+    items: list[MentionItem]
+
+
+class TrustGetParams(Wire):
+    """`agent/trust/get`; without a root: the first."""
+
+    root: Uri | None = None
+
+
+class TrustSetParams(Wire):
+    """`agent/trust/set`."""
+
+    root: Uri
+    trusted: bool
+
+
+class TrustResult(Wire):
+    """Whether the root is trusted."""
+
+    root: Short
+    trusted: bool

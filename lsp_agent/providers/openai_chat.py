@@ -1,0 +1,63 @@
+"""Chat Completions of every compatible server: the adapter. `chat_request` says, `chat_stream` hears."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from lsp_agent.domain.stream import ProviderWarning, StreamEvent
+from lsp_agent.ports.provider import Request
+from lsp_agent.providers.chat_request import encode
+from lsp_agent.providers.chat_stream import ChatStream
+from lsp_agent.providers.content import call_ids_of
+from lsp_agent.providers.openai_client import OpenAIClient
+from lsp_agent.providers.streaming import answer
+
+if TYPE_CHECKING:
+    import httpx2
+
+
+class OpenAIChatProvider:
+    """One service that speaks Chat Completions.
+
+    `service_type`: `openai-compat`, `openrouter`, `vercel` or `openai`. `api_key` empty = none is sent.
+    `replay_reasoning`: send `reasoning_content` of earlier answers back, for servers that want it in a tool loop.
+    """
+
+    def __init__(
+        self,
+        provider_id: str,
+        *,
+        api_key: str,
+        base_url: str,
+        service_type: str = "openai-compat",
+        headers: Mapping[str, str] | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        replay_reasoning: bool = False,
+    ) -> None:
+        self.provider_id = provider_id
+        self._client = OpenAIClient(api_key=api_key, base_url=base_url, headers=headers)
+        self._type = service_type
+        self._extra_body = dict(extra_body or {})
+        self._replay_reasoning = replay_reasoning
+
+    async def preload(self) -> None:
+        """Import the SDK off the event loop, before the first prompt."""
+        await self._client.preload()
+
+    async def stream(self, request: Request) -> AsyncIterator[Sequence[StreamEvent]]:
+        body, warnings = encode(
+            request, self._type, extra_body=self._extra_body, replay_reasoning=self._replay_reasoning
+        )
+        if warnings:
+            yield [ProviderWarning(text) for text in dict.fromkeys(warnings)]
+        dialect = ChatStream(self.provider_id, call_ids_of(request.messages))
+
+        async def open_response() -> "httpx2.Response":
+            return await self._client.post("/chat/completions", body, request)
+
+        async with aclosing(answer(open_response, dialect, self.provider_id, self._client.secrets)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def close(self) -> None:
+        await self._client.close()

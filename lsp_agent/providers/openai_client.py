@@ -1,0 +1,91 @@
+"""The OpenAI SDK's client, for both of its dialects and for every compatible server.
+
+The only module that knows the `openai` package, which is imported on first use, off the event loop. As with Anthropic,
+bodies go in as bytes and answers come out as bytes.
+"""
+
+import asyncio
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lsp_agent.ports.provider import Request
+from lsp_agent.providers.content import body_bytes
+from lsp_agent.providers.streaming import CONNECT_TIMEOUT_S, request_headers
+
+if TYPE_CHECKING:
+    import httpx2
+    from openai import AsyncOpenAI
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+_CLOSE_S = 2.0
+
+
+class OpenAIClient:
+    """One service behind an OpenAI-style address. `api_key` empty = no Authorization header."""
+
+    def __init__(self, *, api_key: str, base_url: str = "", headers: Mapping[str, str] | None = None) -> None:
+        self._api_key = api_key.removeprefix("Bearer ").strip()
+        self._base_url = base_url or DEFAULT_BASE_URL
+        self._headers = dict(headers or {})
+        self._client: AsyncOpenAI | None = None
+
+    def secrets(self) -> list[str]:
+        """What must never appear in a message."""
+        return [self._api_key, *self._headers.values()]
+
+    async def preload(self) -> None:
+        """Import the SDK and make the client in a thread, so that the first prompt does not pay for it."""
+        await self._sdk_client()
+
+    async def post(self, path: str, body: Mapping[str, Any], request: Request) -> "httpx2.Response":
+        """Send and return the open response of a success. Raises: what the SDK raises."""
+        client: Any = await self._sdk_client()
+        import httpx2
+        from openai import AsyncStream
+
+        response: httpx2.Response = await client.post(
+            path,
+            cast_to=httpx2.Response,
+            content=body_bytes(body),
+            # a redirect to another host would carry the key along
+            options={"headers": request_headers(request), "follow_redirects": False},
+            stream=True,
+            stream_cls=AsyncStream[Any],
+        )
+        return response
+
+    async def close(self) -> None:
+        """Release connections; may be called twice."""
+        client, self._client = self._client, None
+        if client is not None:
+            async with asyncio.timeout(_CLOSE_S):
+                await client.close()
+
+    async def _sdk_client(self) -> "AsyncOpenAI":
+        if self._client is None:
+            made = await asyncio.to_thread(self._make_client)
+            # another request may have been quicker meanwhile
+            if self._client is None:
+                self._client = made
+        return self._client
+
+    def _make_client(self) -> "AsyncOpenAI":
+        sdk = importlib.import_module("openai")
+        http = importlib.import_module("httpx2")
+        headers: dict[str, Any] = dict(self._headers)
+        if not self._api_key and "authorization" not in {name.lower() for name in headers}:
+            headers["Authorization"] = sdk.omit
+        if not self._base_url.startswith(DEFAULT_BASE_URL):
+            # OPENAI_ORG_ID and OPENAI_PROJECT_ID are nobody else's business
+            headers = {"OpenAI-Organization": sdk.omit, "OpenAI-Project": sdk.omit, **headers}
+        client: AsyncOpenAI = sdk.AsyncOpenAI(
+            # never empty, and no admin key: with nothing given the SDK goes looking in the environment
+            api_key=self._api_key or "none",
+            admin_api_key="",
+            base_url=self._base_url,
+            max_retries=0,
+            timeout=http.Timeout(None, connect=CONNECT_TIMEOUT_S),
+            default_headers=headers,
+        )
+        return client

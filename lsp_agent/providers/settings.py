@@ -1,0 +1,58 @@
+"""What the configuration says about models and providers, as plain frozen data.
+
+The configuration builds these; nobody else does. An `api_key` here is the template as written (`$NAME`, `$(command)`),
+never the key itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lsp_agent.domain.model import Model
+
+SUPPORTED_TYPES = frozenset({"anthropic", "openai", "openai-compat", "openrouter", "vercel", "scripted"})
+COMPATIBLE_ALIASES = frozenset({"litellm", "ollama", "omlx", "llamacpp", "lmstudio"})
+"""Types that are openai-compat under another name (CORE 17.1)."""
+PLANNED_TYPES: Mapping[str, str] = {
+    "azure": "use type `openai` with the deployment's `base_url`, or an OpenAI-compatible gateway",
+    "bedrock": "use an OpenAI-compatible gateway for Bedrock with type `openai-compat`",
+    "google": "use Gemini's OpenAI-compatible endpoint with type `openai-compat` (provider id `gemini` does so)",
+    "vertex": "use an OpenAI-compatible gateway for Vertex with type `openai-compat`",
+    "embedded": "start a local server (Ollama, LM Studio, llama.cpp) and use type `openai-compat`",
+}
+"""Types the configuration knows and this version has no adapter for, with what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """One `[providers.<id>]` block, or one well-known provider found by its key in the environment."""
+
+    provider_id: str
+    type: str
+    base_url: str = ""
+    """Empty = the well-known address of the type. May hold `$NAME`."""
+    api_key: str = ""
+    """Template; empty = no key is sent."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every request; values may be templates."""
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    """Merged into the JSON of every request, last."""
+    flat_rate: bool = False
+    models: tuple[Model, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """`api` (`responses` or `chat`, for type openai), `replay_reasoning` (bool, for compatible servers that want their
+    `reasoning_content` back); for type scripted `script` (path of a script) and `hold_dir`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvidersSettings:
+    """Everything of the configuration that chooses and reaches a model."""
+
+    large: str = ""
+    """`provider/model`; empty = not configured."""
+    small: str = ""
+    """For titles; empty = the large one."""
+    providers: tuple[ProviderSettings, ...] = ()
+    """In the order of the file."""
+    probe_local: bool = True
+    """May ports of well-known local servers on 127.0.0.1 be asked when nothing else is configured?"""

@@ -1,0 +1,1 @@
+"""What listens: connections, handlers, documents, and the plain LSP surface behind pygls."""

@@ -1,0 +1,58 @@
+"""One client: its endpoint, what was agreed with it, and the documents it has open."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lsp_agent.server.documents import OpenDocuments
+from lsp_agent.server.editor import ClientError
+from lsp_agent.server.negotiation import Negotiated
+from lsp_agent.wire.outgoing import ConnectionClosed, RemoteError
+from lsp_agent.wire.rpc import Endpoint
+
+
+class Connection:
+    """What the server knows of one client. `primary` is the editor on stdio: when it ends, the server ends."""
+
+    def __init__(self, endpoint: Endpoint, *, primary: bool) -> None:
+        self.endpoint = endpoint
+        self.primary = primary
+        self.agreed = Negotiated({}, ())
+        self.documents = OpenDocuments("utf-16")
+        self.features: Any = None
+        """The plain LSP surface (`language_features.LanguageFeatures`), once it was asked for."""
+        self.last_session: str | None = None
+        """Where an editor without a plugin goes on talking."""
+
+    def agree(self, agreed: Negotiated) -> None:
+        """The client has introduced itself."""
+        self.agreed = agreed
+        self.documents = OpenDocuments(agreed.position_encoding)
+        self.endpoint.configure_events(opt_out=agreed.opt_out, max_latency_ms=agreed.max_latency_ms)
+
+    @property
+    def capabilities(self) -> Mapping[str, Any]:
+        """The client's LSP capabilities."""
+        return self.agreed.capabilities
+
+    @property
+    def position_encoding(self) -> str:
+        """utf-8, utf-16 or utf-32."""
+        return self.agreed.position_encoding
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Workspace folders as local paths."""
+        return self.agreed.roots
+
+    async def request(self, method: str, params: Mapping[str, Any], timeout_s: float) -> Any:
+        """Ask the client. Raises: ClientError for an error answer, TimeoutError, ConnectionError when it is gone."""
+        try:
+            return await self.endpoint.request(method, params, timeout_s=timeout_s)
+        except RemoteError as error:
+            raise ClientError(error.message, error.code) from error
+        except ConnectionClosed as error:
+            raise ConnectionError("the client is gone") from error
+
+    def show(self, message: str, *, level: int = 3) -> None:
+        """`window/showMessage`; level 1 error, 2 warning, 3 info."""
+        self.endpoint.notify("window/showMessage", {"type": level, "message": message})

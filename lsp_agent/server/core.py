@@ -1,0 +1,46 @@
+"""What the handlers work with once the server has started: the agent and what stands around it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the handlers' types; their modules are imported after `initialize` is answered
+    from lsp_agent.agent.agent import Agent
+    from lsp_agent.agent.approvals import Approvals
+    from lsp_agent.agent.sessions import Sessions
+    from lsp_agent.ports.provider import Providers
+    from lsp_agent.ports.tools import Tools
+    from lsp_agent.ports.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Made by `app`, which alone knows the concrete classes behind the ports."""
+
+    agent: Agent
+    sessions: Sessions
+    approvals: Approvals
+    workspace: Workspace
+    providers: Providers
+    tools: Tools
+    close: Callable[[], Awaitable[None]]
+    """Flush and close the store, the providers and the log. Bounded, may be called twice."""
+    preload: Callable[[], Awaitable[None]]
+    """Import what the first prompt would otherwise wait for; yields to the loop."""
+    log_path: str | None = None
+    notices: Sequence[str] = ()
+    """Sentences the user should see once: an invalid configuration file, a quarantined database."""
+    default_mode: str = "ask"
+
+
+@dataclass(slots=True)
+class Boot:
+    """How far the server has come: not yet, ready, or failed for a reason that every agent request is told."""
+
+    core: Core | None = None
+    failure: str = ""
+    starting: bool = False
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+    """What arrived before the core was there, in wire order."""

@@ -1,0 +1,46 @@
+"""Text synchronisation and what the editor says about itself: taken at once, in wire order, never an error."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lsp_agent.server.connection import Connection
+from lsp_agent.server.server import AgentServer, Notify
+
+
+def _did_open(_: AgentServer, connection: Connection, params: Mapping[str, Any]) -> None:
+    connection.documents.did_open(params)
+
+
+def _did_change(_: AgentServer, connection: Connection, params: Mapping[str, Any]) -> None:
+    connection.documents.did_change(params)
+
+
+def _did_close(_: AgentServer, connection: Connection, params: Mapping[str, Any]) -> None:
+    connection.documents.did_close(params)
+
+
+def _did_save(_: AgentServer, connection: Connection, params: Mapping[str, Any]) -> None:
+    connection.documents.did_save(params)
+
+
+def _did_focus(_: AgentServer, connection: Connection, params: Mapping[str, Any]) -> None:
+    connection.documents.did_focus(params)
+
+
+def _did_change_selection(_: AgentServer, connection: Connection, params: Mapping[str, Any]) -> None:
+    connection.documents.did_change_selection(params)
+
+
+def _did_publish_diagnostics(_: AgentServer, connection: Connection, params: Mapping[str, Any]) -> None:
+    connection.documents.did_publish_diagnostics(params)
+
+
+NOTIFICATIONS: dict[str, Notify] = {
+    "textDocument/didOpen": _did_open,
+    "textDocument/didChange": _did_change,
+    "textDocument/didClose": _did_close,
+    "textDocument/didSave": _did_save,
+    "agent/editor/didFocus": _did_focus,
+    "agent/editor/didChangeSelection": _did_change_selection,
+    "agent/editor/didPublishDiagnostics": _did_publish_diagnostics,
+}

@@ -1,0 +1,55 @@
+"""Every method the server answers, from one place."""
+
+from typing import Any
+
+from lsp_agent.server.connection import Connection
+from lsp_agent.server.document_handlers import NOTIFICATIONS
+from lsp_agent.server.server import AgentServer, Handle
+from lsp_agent.wire.request import Request
+
+_AGENT_METHODS = {
+    "run_handlers": ("run", "steer", "cancel", "queue", "status", "permission/respond", "question/respond"),
+    "session_handlers": (
+        *(f"session/{name}" for name in ("new", "list", "get", "read", "rename", "delete", "fork", "export")),
+        *(f"session/{name}" for name in ("compact", "configure", "attach", "detach")),
+    ),
+    "list_handlers": ("models/list", "tools/list", "commands/list", "rules/list", "mcp/list"),
+    "language_handlers": (),
+}
+"""Modules of this package and the methods they answer. They validate with pydantic, so they are imported with the first
+request that needs them, not before `initialize` is answered."""
+_LANGUAGE_METHODS = ("textDocument/codeAction", "workspace/executeCommand")
+
+
+def _late(module: str, method: str) -> Handle:
+    found: list[Handle] = []
+
+    def handle(server: AgentServer, connection: Connection, request: Request) -> Any:
+        if not found:
+            found.append(_load(module)[method])
+        return found[0](server, connection, request)
+
+    return handle
+
+
+def _load(module: str) -> dict[str, Handle]:
+    from importlib import import_module
+
+    requests: dict[str, Handle] = import_module(f"lsp_agent.server.{module}").REQUESTS
+    return requests
+
+
+def load_all() -> None:
+    """Import every handler now (in a thread, while the server starts), so that no first request pays for it."""
+    for module in _AGENT_METHODS:
+        _load(module)
+
+
+REQUESTS: dict[str, Handle] = {
+    **{
+        f"agent/{name}": _late(module, f"agent/{name}") for module, names in _AGENT_METHODS.items() for name in names
+    },
+    **{name: _late("language_handlers", name) for name in _LANGUAGE_METHODS},
+}
+
+__all__ = ["NOTIFICATIONS", "REQUESTS", "load_all"]

@@ -1,0 +1,83 @@
+"""What there is to choose from (PROTOCOL 7): models and tools; commands, rules and MCP servers where there are none yet."""
+
+from typing import Any
+
+from lsp_agent.domain.errors import ProviderError, RequestRejected
+from lsp_agent.protocol.catalogs import ListParams
+from lsp_agent.protocol.decode import decode
+from lsp_agent.server.connection import Connection
+from lsp_agent.server.core import Core
+from lsp_agent.server.server import AgentServer, Handle
+from lsp_agent.wire.request import Request
+
+PAGE = 200
+
+
+def models(server: AgentServer, connection: Connection, request: Request) -> Any:
+    """`agent/models/list`."""
+    core = server.core()
+    entries = [
+        {
+            "id": model.ref,
+            "name": model.name or model.model_id,
+            "provider": model.provider_id,
+            "contextWindow": model.context_window,
+            "maxOutputTokens": model.max_output_tokens,
+            "canReason": model.can_reason,
+            "reasoningEfforts": list(model.reasoning_efforts),
+            "supportsImages": model.supports_images,
+            "inputUsdPerMtok": model.input_usd_per_mtok,
+            "outputUsdPerMtok": model.output_usd_per_mtok,
+        }
+        for model in core.providers.models()
+    ]
+    return {**page(request, "models", entries), "large": _chosen(core, "large"), "small": _chosen(core, "small")}
+
+
+def tools(server: AgentServer, connection: Connection, request: Request) -> Any:
+    """`agent/tools/list`."""
+    core = server.core()
+    found = core.tools.for_turn(mode=core.default_mode, interactive=True)
+    entries = [
+        {"name": each.spec.name, "description": each.spec.description, "kind": each.kind, "readOnly": each.read_only}
+        for each in found
+    ]
+    return page(request, "tools", entries)
+
+
+def nothing(name: str) -> Handle:
+    """A list that is empty in this version."""
+
+    def answer(_server: AgentServer, _connection: Connection, request: Request) -> Any:
+        return page(request, name, [])
+
+    return answer
+
+
+def page(request: Request, name: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """One page of `entries`; the cursor is the number of the next one. Raises: RequestRejected for any other cursor."""
+    params = decode(ListParams, request.params)
+    if params.cursor is not None and not params.cursor.isdecimal():
+        raise RequestRejected("InvalidParams", "cursor: is not one of ours", path="cursor")
+    start = int(params.cursor or 0)
+    end = start + min(params.limit or PAGE, PAGE)
+    result: dict[str, Any] = {name: entries[start:end]}
+    if end < len(entries):
+        result["nextCursor"] = str(end)
+    return result
+
+
+def _chosen(core: Core, role: str) -> str | None:
+    try:
+        return core.providers.resolve(None, role=role).ref
+    except ProviderError:
+        return None
+
+
+REQUESTS: dict[str, Handle] = {
+    "agent/models/list": models,
+    "agent/tools/list": tools,
+    "agent/commands/list": nothing("commands"),
+    "agent/rules/list": nothing("rules"),
+    "agent/mcp/list": nothing("servers"),
+}

@@ -1,0 +1,168 @@
+"""What two sides agree on in `initialize` (PROTOCOL 2), from plain data.
+
+Pure, and light on purpose: this is all that is needed to answer `initialize`, before anything heavy is imported. Knows
+nothing of runs or stores. Wrong types in the client's block are read as absent: a half-broken client still gets a
+server.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from lsp_agent import __version__
+
+PROTOCOL_VERSION = 1
+QUEUE_MAX = 1000
+MAX_MESSAGE_BYTES = 33_554_432
+REPLAY_EVENTS = 20_000
+ENCODINGS = ("utf-32", "utf-16", "utf-8")
+"""What we can speak; the client's order decides."""
+COMMANDS = (
+    "lspAgent.ask",
+    "lspAgent.stop",
+    "lspAgent.status",
+    "lspAgent.sessions",
+    "lspAgent.transcript",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """What this client can do and wants."""
+
+    capabilities: Mapping[str, Any]
+    """The client's LSP capabilities as sent."""
+    roots: tuple[str, ...]
+    """Workspace folders as local paths, in the client's order."""
+    process_id: int | None = None
+    position_encoding: str = "utf-16"
+    client_id: str = ""
+    client_name: str = ""
+    has_agent_block: bool = False
+    version_agreed: bool = True
+    events: bool = False
+    """Wants `agent/event` and `agent/runComplete`."""
+    opt_out: frozenset[str] = frozenset()
+    max_latency_ms: int = 0
+    permission_ui: str = "showMessage"
+    """event, showMessage or none."""
+    question_ui: str = "showMessage"
+    editor_lsp: tuple[str, ...] = ()
+    """LSP methods the editor answers for its other servers through `agent/editor/lsp`."""
+    attach: tuple[Mapping[str, Any], ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Settings the editor sent: they may only tighten (CONFIGURATION)."""
+    initialize_params: Mapping[str, Any] = field(default_factory=dict)
+
+    def can(self, *path: str) -> bool:
+        """True when the client's capabilities hold a true value at this path: `("workspace", "applyEdit")`."""
+        value: Any = self.capabilities
+        for key in path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return bool(value)
+
+
+def negotiate(params: Mapping[str, Any]) -> Negotiated:
+    """Read `InitializeParams`. Never raises."""
+    capabilities = _mapping(params.get("capabilities"))
+    options = _mapping(params.get("initializationOptions"))
+    plugin = _mapping(_mapping(capabilities.get("experimental")).get("agent"))
+    block = {**plugin, **_mapping(options.get("agent"))}
+    present = bool(block)
+    client, events, ui, editor = (_mapping(block.get(key)) for key in ("client", "events", "ui", "editor"))
+    versions = block.get("protocolVersions")
+    default_ui = "event" if present else "showMessage"
+    latency = events.get("maxLatencyMs")
+    process_id = params.get("processId")
+    info = _mapping(params.get("clientInfo"))
+    return Negotiated(
+        capabilities=capabilities,
+        roots=_roots(params),
+        process_id=process_id if isinstance(process_id, int) and not isinstance(process_id, bool) else None,
+        position_encoding=_encoding(capabilities),
+        client_id=_text(client.get("id")),
+        client_name=_text(client.get("name")) or _text(info.get("name")),
+        has_agent_block=present,
+        version_agreed=not present or not isinstance(versions, list) or PROTOCOL_VERSION in versions,
+        events=present and events.get("enabled") is not False,
+        opt_out=frozenset(_texts(events.get("optOut"))),
+        max_latency_ms=min(max(int(latency), 0), 1000) if isinstance(latency, int | float) else 0,
+        permission_ui=_choice(ui.get("permission"), default_ui),
+        question_ui=_choice(ui.get("question"), default_ui),
+        editor_lsp=tuple(_texts(editor.get("lsp"))),
+        attach=tuple(entry for entry in block.get("attach") or () if isinstance(entry, Mapping))
+        if isinstance(block.get("attach"), list)
+        else (),
+        options={key: value for key, value in options.items() if key != "agent"},
+        initialize_params=params,
+    )
+
+
+def initialize_result(agreed: Negotiated, instance_id: str) -> dict[str, Any]:
+    """The `InitializeResult`, JSON-ready."""
+    if agreed.version_agreed:
+        agent: dict[str, Any] = {
+            "protocolVersion": PROTOCOL_VERSION,
+            "instanceId": instance_id,
+            "version": __version__,
+            "prompt": {"image": True, "bufferRef": True},
+            "session": {"list": {}, "read": {}, "attach": {}, "fork": {}, "compact": {}, "export": {}},
+            "run": {"queueMax": QUEUE_MAX, "steer": {}},
+            "limits": {"maxMessageBytes": MAX_MESSAGE_BYTES, "replayEvents": REPLAY_EVENTS},
+        }
+    else:
+        agent = {"error": {"kind": "UnsupportedVersion", "supportedVersions": [PROTOCOL_VERSION]}}
+    return {
+        "serverInfo": {"name": "lsp-agent", "version": __version__},
+        "capabilities": {
+            "positionEncoding": agreed.position_encoding,
+            "textDocumentSync": {"openClose": True, "change": 2, "save": {"includeText": False}},
+            "codeActionProvider": {"codeActionKinds": ["quickfix", "refactor.rewrite", "source.agent"]},
+            "executeCommandProvider": {"commands": list(COMMANDS), "workDoneProgress": True},
+            "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
+            "experimental": {"agent": agent},
+        },
+    }
+
+
+def path_of(uri: str) -> str | None:
+    """The local path of a `file:` URI; None for anything else."""
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        return None
+    path = unquote(parts.path)
+    return path if path.startswith("/") and "\0" not in path else None
+
+
+def _roots(params: Mapping[str, Any]) -> tuple[str, ...]:
+    folders = params.get("workspaceFolders")
+    named: Sequence[Any] = folders if isinstance(folders, list) else ()
+    paths = [path_of(_text(_mapping(folder).get("uri"))) for folder in named]
+    if not any(paths):
+        paths = [path_of(_text(params.get("rootUri"))) or _text(params.get("rootPath")) or None]
+    found = [path for path in paths if path and os.path.isabs(path)]  # noqa: PTH117 - a string in, a bool out
+    return tuple(dict.fromkeys(found)) or (str(Path.cwd()),)
+
+
+def _encoding(capabilities: Mapping[str, Any]) -> str:
+    offered = _texts(_mapping(capabilities.get("general")).get("positionEncodings"))
+    return next((name for name in offered if name in ENCODINGS), "utf-16")
+
+
+def _choice(value: Any, default: str) -> str:
+    return value if value in ("event", "showMessage", "none") else default
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

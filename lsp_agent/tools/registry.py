@@ -1,0 +1,58 @@
+"""The tools of this product, in one list. A new tool is a file of its own and a line in `_built`."""
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from lsp_agent.ports.tools import Tool
+from lsp_agent.tools.edit import Edit
+from lsp_agent.tools.glob import Glob
+from lsp_agent.tools.grep import Grep
+from lsp_agent.tools.ls import Ls
+from lsp_agent.tools.multiedit import MultiEdit
+from lsp_agent.tools.ripgrep import find_ripgrep
+from lsp_agent.tools.todos import Todos
+from lsp_agent.tools.view import View
+from lsp_agent.tools.write import Write
+
+
+class BuiltinTools:
+    """Implements `ports.tools.Tools`.
+
+    `disabled`: names that are not offered. `withhold`: files whose text a search over a directory must not show,
+    because reading them needs permission or is denied (`policy.rules.Policy.withholds`).
+    """
+
+    def __init__(
+        self,
+        *,
+        withhold: Callable[[Path], bool],
+        disabled: Collection[str] = (),
+        more: Sequence[Tool] = (),
+        ripgrep: Path | None = None,
+        use_ripgrep: bool = True,
+    ) -> None:
+        binary = (ripgrep or find_ripgrep()) if use_ripgrep else None
+        tools = [*_built(binary, withhold), *more]
+        self._tools = tuple(sorted([tool for tool in tools if tool.spec.name not in disabled], key=_name))
+
+    def for_turn(self, *, mode: str, interactive: bool) -> Sequence[Tool]:
+        if mode == "plan":
+            return [tool for tool in self._tools if tool.read_only]
+        return list(self._tools)
+
+
+def _built(ripgrep: Path | None, withhold: Callable[[Path], bool]) -> list[Tool]:
+    return [
+        Edit(),
+        Glob(ripgrep),
+        Grep(ripgrep, withhold),
+        Ls(ripgrep),
+        MultiEdit(),
+        Todos(),
+        View(),
+        Write(),
+    ]
+
+
+def _name(tool: Tool) -> str:
+    return tool.spec.name
