@@ -1,12 +1,16 @@
-"""Everything behind the ports, put together once the editor has introduced itself. Imported after `initialize` is answered."""
+"""Everything behind the ports, put together once the editor has introduced itself.
+
+Imported after `initialize` is answered: this is where the weight is.
+"""
 
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lsp_agent import log
 from lsp_agent.agent.agent import Agent
 from lsp_agent.agent.approvals import Approvals
 from lsp_agent.agent.compaction import CompactRunner
@@ -18,13 +22,12 @@ from lsp_agent.clock import SystemClock
 from lsp_agent.config.load import load_config
 from lsp_agent.config.paths import DataDirRefused, config_file, data_dir, refuse_inside
 from lsp_agent.config.sections import Config, ProviderSection
-from lsp_agent.domain.errors import StoreError
+from lsp_agent.domain.errors import ProviderError, StoreError
+from lsp_agent.domain.model import Model
 from lsp_agent.domain.run import Run
-from lsp_agent.log import redactor, start_log
-from lsp_agent.policy.rules import Policy, Question, Verdict
-from lsp_agent.ports.approver import PermissionAsk
+from lsp_agent.policy.rules import Policy
 from lsp_agent.protocol import convert
-from lsp_agent.providers.registry import ConfiguredProviders
+from lsp_agent.providers.registry import ProviderRegistry
 from lsp_agent.providers.settings import ProviderSettings, ProvidersSettings
 from lsp_agent.server.core import Core
 from lsp_agent.server.editor import ConnectedEditors
@@ -50,15 +53,14 @@ async def build_core(
     roots = Roots([Path(path) for path in agreed.roots])
     config = load_config(os.environ, flags, (agreed.options,), project_root=roots.paths[0])
     directory, notices = _data_dir(roots)
-    log_path = start_log(directory)
+    redactor = log.Redactor()
+    installed = log.install(directory, redactor)
     store = await SqliteStore.open(directory, clock_ms=clock.now_ms, workspace=str(roots.paths[0]))
     workspace = OverlayWorkspace(roots, editors)
     hub = Hub(store, clock)
     policy = Policy(allow=config.permissions.allow, deny=config.permissions.deny)
-    approvals = Approvals(store=store, events=hub, clock=clock, decide=_decide(policy), roots=lambda: roots.paths)
-    providers = ConfiguredProviders(
-        provider_settings(config), environment=os.environ, on_secret=redactor.register, config_dir=_config_dir()
-    )
+    approvals = Approvals(store=store, events=hub, clock=clock, decide=policy.decide_ask, roots=lambda: roots.paths)
+    providers = ProviderRegistry(lambda: provider_settings(config), os.environ, on_secret=redactor.register)
 
     def withhold(path: Path) -> bool:
         root = roots.containing(path)
@@ -86,13 +88,12 @@ async def build_core(
             providers=providers,
             wire=convert,
             open_session=hub.load,
-            flush=turns.flush,
+            flush=lambda _session_id: None,
             activity=lambda session_id: (agent.is_busy(session_id), agent.queued(session_id)),
             default_mode=lambda: config.permissions.mode,
             default_root=lambda: roots.paths[0].as_uri(),
         )
     )
-    turns.options_of = sessions.options_of
 
     async def snapshot(session_id: str) -> dict[str, Any]:
         return {"session": await sessions.get(session_id), **await sessions.read(session_id)}
@@ -116,6 +117,7 @@ async def build_core(
                 await turns.aclose(1.0)
                 await providers.close()
                 await store.close()
+                workspace.close()
         except (TimeoutError, StoreError) as error:
             _log.error("closing: %s", type(error).__name__)
 
@@ -128,7 +130,7 @@ async def build_core(
         tools=tools,
         close=close,
         preload=providers.preload,
-        log_path=str(log_path) if log_path is not None else None,
+        log_path=str(installed.path),
         notices=(*notices, *store.notices, *(str(problem) for problem in (*config.errors, *config.notices))),
         default_mode=config.permissions.mode,
     )
@@ -163,7 +165,7 @@ def provider_settings(config: Config) -> ProvidersSettings:
 def _provider(section: ProviderSection) -> ProviderSettings:
     options = dict(section.options)
     if section.script is not None:
-        options["script"] = section.script
+        options["script"] = str(config_file(os.environ).parent / Path(section.script).expanduser())
     return ProviderSettings(
         provider_id=section.provider_id,
         type=section.type,
@@ -175,10 +177,6 @@ def _provider(section: ProviderSection) -> ProviderSettings:
         models=section.models,
         options=options,
     )
-
-
-def _config_dir() -> Path:
-    return config_file(os.environ).parent
 
 
 def _data_dir(roots: Roots) -> tuple[Path, list[str]]:
@@ -194,30 +192,8 @@ def _data_dir(roots: Roots) -> tuple[Path, list[str]]:
     return directory, []
 
 
-def _decide(policy: Policy) -> Any:
-    def decide(ask: PermissionAsk, mode: str, shown: str | None, granted: bool | None) -> Verdict:
-        subject = ask.subject
-        return policy.decide(
-            Question(
-                tool=ask.tool,
-                action=ask.action,
-                mode=mode,
-                inside_workspace=ask.inside_workspace,
-                path=ask.path,
-                shown=shown,
-                command=subject.get("command"),
-                url=subject.get("url"),
-                granted=granted,
-            )
-        )
-
-    return decide
-
-
-def _model_of(providers: ConfiguredProviders) -> Any:
-    from lsp_agent.domain.errors import ProviderError
-
-    def model_of(run: Run) -> Any:
+def _model_of(providers: ProviderRegistry) -> Callable[[Run], Model | None]:
+    def model_of(run: Run) -> Model | None:
         try:
             return providers.resolve(run.options.model)
         except ProviderError:

@@ -71,7 +71,7 @@ class Redactor:
 
 def install(
     data_dir: Path,
-    redactor: Redactor,
+    guard: Redactor,
     *,
     level: int = logging.INFO,
     stderr_level: int = logging.WARNING,
@@ -84,8 +84,8 @@ def install(
     Replaces handlers of an earlier call. Other packages are logged from WARNING only: they log payloads below it.
     Promise: never raises; without a writable directory there is only standard error.
     """
-    file = _FileHandler(data_dir / LOG_NAME, redactor, max_bytes, keep)
-    stderr = _DescriptorHandler(stderr_fd, redactor)
+    file = _FileHandler(data_dir / LOG_NAME, guard, max_bytes, keep)
+    stderr = _DescriptorHandler(stderr_fd, guard)
     stderr.setLevel(stderr_level)
     root = logging.getLogger()
     for old in [handler for handler in root.handlers if isinstance(handler, _LineHandler)]:
@@ -120,15 +120,15 @@ class Installed:
 class _LineHandler(logging.Handler):
     """Makes one redacted line of a record and writes it; whatever goes wrong is counted."""
 
-    def __init__(self, redactor: Redactor, render: Callable[[logging.LogRecord, Redactor], str]) -> None:
+    def __init__(self, guard: Redactor, render: Callable[[logging.LogRecord, Redactor], str]) -> None:
         super().__init__()
         self.dropped = 0
-        self._redactor = redactor
+        self._guard = guard
         self._render = render
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self.write_line(self._render(record, self._redactor).encode("utf-8", "backslashreplace") + b"\n")
+            self.write_line(self._render(record, self._guard).encode("utf-8", "backslashreplace") + b"\n")
         except Exception:  # noqa: BLE001 - logging can never raise, whatever the record holds
             self.dropped += 1
 
@@ -139,8 +139,8 @@ class _LineHandler(logging.Handler):
 class _FileHandler(_LineHandler):
     """Appends to a file of mode 0600; when it is full it becomes `.1`, and so on."""
 
-    def __init__(self, path: Path, redactor: Redactor, max_bytes: int, keep: int) -> None:
-        super().__init__(redactor, _as_json)
+    def __init__(self, path: Path, guard: Redactor, max_bytes: int, keep: int) -> None:
+        super().__init__(guard, _as_json)
         self.path = path
         self._max_bytes = max_bytes
         self._keep = keep
@@ -184,8 +184,8 @@ class _FileHandler(_LineHandler):
 class _DescriptorHandler(_LineHandler):
     """Writes to a pipe or terminal only as much as it takes without waiting."""
 
-    def __init__(self, descriptor: int, redactor: Redactor) -> None:
-        super().__init__(redactor, _as_text)
+    def __init__(self, descriptor: int, guard: Redactor) -> None:
+        super().__init__(guard, _as_text)
         self._descriptor = descriptor
         self._room = select.poll()
         self._room.register(descriptor, select.POLLOUT)
@@ -200,29 +200,29 @@ class _DescriptorHandler(_LineHandler):
             self.dropped += 1
 
 
-def _as_json(record: logging.LogRecord, redactor: Redactor) -> str:
+def _as_json(record: logging.LogRecord, guard: Redactor) -> str:
     fields: dict[str, Any] = {
         "time": _time(record),
         "level": record.levelname,
         "logger": record.name,
-        "message": _redacted(_message(record), redactor),
+        "message": _redacted(_message(record), guard),
     }
     if record.exc_info and record.exc_info[1] is not None:
-        fields["error"] = redactor.redact(_trace(record.exc_info[1]))[-MAX_LINE_CHARS:]
+        fields["error"] = guard.redact(_trace(record.exc_info[1]))[-MAX_LINE_CHARS:]
     return json.dumps(fields, ensure_ascii=False)
 
 
-def _as_text(record: logging.LogRecord, redactor: Redactor) -> str:
-    text = _redacted(_message(record), redactor)
+def _as_text(record: logging.LogRecord, guard: Redactor) -> str:
+    text = _redacted(_message(record), guard)
     if record.exc_info and record.exc_info[1] is not None:
-        text += f": {redactor.redact(_summary(record.exc_info[1]))}"
+        text += f": {guard.redact(_summary(record.exc_info[1]))}"
     visible = "".join([char if char.isprintable() else char.encode("unicode_escape").decode() for char in text])
     return f"{_time(record)} {record.levelname} {record.name}: {visible}"
 
 
-def _redacted(text: str, redactor: Redactor) -> str:
+def _redacted(text: str, guard: Redactor) -> str:
     """Cut twice: a secret across the first, far cut is not half shown behind the second."""
-    return redactor.redact(text[: 4 * MAX_LINE_CHARS])[:MAX_LINE_CHARS]
+    return guard.redact(text[: 4 * MAX_LINE_CHARS])[:MAX_LINE_CHARS]
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -42,6 +42,11 @@ class PromptQueue:
         if self._current is not None and self._current[0] == request_id:
             self._current[1].cancel()
 
+    @property
+    def unanswered(self) -> int:
+        """Records that were shown and not answered, and are offered again later."""
+        return len(self._unanswered)
+
     def offer_again(self) -> None:
         """Put what was not answered behind what waits."""
         self._waiting.extend(self._unanswered)

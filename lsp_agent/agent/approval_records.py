@@ -59,9 +59,10 @@ def permission_record(
 
 
 def options(ask: PermissionAsk, *, grantable: bool) -> list[dict[str, Any]]:
-    """The answers offered. Without a pattern, or when this must be asked every time, only the two that count once."""
+    """The answers offered. Without a pattern, with one that cannot be shown as it is, or when this must be asked every
+    time, only the two that count once."""
     once = [_option("allow_once", "Allow once"), _option("reject_once", "Reject")]
-    if not grantable or not ask.pattern:
+    if not grantable or not ask.pattern or not ask.pattern.isprintable():
         return once
     what = f"{_verb(ask)} {ask.pattern}"
     more = {"pattern": ask.pattern}

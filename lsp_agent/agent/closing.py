@@ -3,7 +3,10 @@
 Everything here is synchronous, so no cancellation can come in between.
 """
 
+import asyncio
+import logging
 from dataclasses import dataclass
+from typing import Any
 
 from lsp_agent.agent.calling import CANCELLED_BY_USER
 from lsp_agent.agent.live import LiveMessage
@@ -12,6 +15,8 @@ from lsp_agent.domain.errors import AgentError, ProviderError, StoreError
 from lsp_agent.domain.message import FinishReason, Role
 from lsp_agent.domain.run import RunError, StopReason
 from lsp_agent.ports.tools import ToolResult
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,18 @@ def failed(error: BaseException) -> Ending:
         known = RunError("Internal", "Internal error", f"The agent failed: {type(error).__name__}.")
     text = "The tool call was not finished because the turn ended with an error."
     return Ending(StopReason.ERROR, FinishReason.ERROR, known.title, known.message, text, "failed", known)
+
+
+def failure_of(work: "asyncio.Task[Any]") -> Ending | None:
+    """How a turn that is done went wrong; None when it went well. Bugs are logged."""
+    if work.cancelled():
+        return failed(RuntimeError("the turn cancelled itself"))
+    error = work.exception()
+    if error is None:
+        return None
+    if not isinstance(error, AgentError):
+        _log.error("the turn failed", exc_info=error)
+    return failed(error)
 
 
 def close_turn(state: TurnState, live: LiveMessage | None, ending: Ending) -> LiveMessage:

@@ -5,12 +5,14 @@ one result, no result stands alone, nothing is empty, and nothing is shown to a 
 need no change are passed on as they are, not copied.
 """
 
+import operator
 import re
 from collections.abc import Iterable, Sequence
 
 from lsp_agent.agent.system_prompt import todo_reminder
 from lsp_agent.domain.message import (
     AttachmentPart,
+    FinishPart,
     Message,
     Part,
     Role,
@@ -72,6 +74,8 @@ def _as(message: Message, role: Role, parts: list[Part]) -> Message:
 
 
 def _user(message: Message, *, images: bool) -> Message | None:
+    if len(message.parts) == 2 and _is_plain(message.parts[0]) and isinstance(message.parts[1], FinishPart):
+        return message
     texts = [part for part in message.parts if isinstance(part, AttachmentPart) and part.is_text]
     shells = [part for part in message.parts if isinstance(part, ShellPart)]
     pieces = [message.text.strip()]
@@ -85,6 +89,10 @@ def _user(message: Message, *, images: bool) -> Message | None:
     if images:
         parts.extend(part for part in message.parts if isinstance(part, AttachmentPart) and not part.is_text)
     return _as(message, Role.USER, parts) if parts else None
+
+
+def _is_plain(part: Part) -> bool:
+    return isinstance(part, TextPart) and bool(part.text) and part.text == part.text.strip()
 
 
 def inlined(attachments: Iterable[AttachmentPart]) -> str:
@@ -174,7 +182,8 @@ def _add_results(
         kept = _claim(message, wanted)
         if kept:
             parts = [_result(part, shown, images=images, media_in_results=media_in_results) for part in kept]
-            out.append(_as(message, Role.TOOL, list(parts)))
+            untouched = all(map(operator.is_, parts, message.tool_results)) and len(parts) == len(message.tool_results)
+            out.append(message if untouched else _as(message, Role.TOOL, list(parts)))
     late = _late_results(messages, index, wanted)
     missing: list[Part] = [
         _result(part, shown, images=images, media_in_results=media_in_results)

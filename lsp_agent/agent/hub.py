@@ -152,6 +152,17 @@ class Hub:
             channel.subscribers[id(subscriber)] = subscriber
             self._catch_up(channel, subscriber)
 
+    def listens(self, session_id: str, subscriber: Subscriber) -> bool:
+        """Whether this connection receives the session's events, directly or through a parent session."""
+        while True:
+            channel = self._channels.get(session_id)
+            if channel is not None and id(subscriber) in channel.subscribers:
+                return True
+            parent = self._parents.get(session_id)
+            if parent is None:
+                return False
+            session_id = parent["sessionId"]
+
     def unsubscribe(self, session_id: str, subscriber: Subscriber) -> None:
         """No more events of this session. A no-op when there was no subscription."""
         channel = self._channels.get(session_id)

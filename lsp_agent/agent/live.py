@@ -68,6 +68,12 @@ class LiveMessage:
             self._state.save(DropMessage(self.message.message_id))
         self._stop_timer()
 
+    def flush(self) -> None:
+        """Store now what waits for the debounce."""
+        if self._timer is not None:
+            self._stop_timer()
+            self._store()
+
     def finish(self, reason: FinishReason, title: str = "", details: str = "") -> None:
         """Close what is open and say how the message ended. May be called again with another reason."""
         now = self._state.services.clock.now_ms()

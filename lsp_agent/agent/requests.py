@@ -75,7 +75,7 @@ def turn_request(state: TurnState, model: Model, provider: Provider) -> Request:
             sampling.frequency_penalty,
             sampling.presence_penalty,
         ),
-        thinking=effective_thinking(model, str(session.options.get("thinking", ""))),
+        thinking=effective_thinking(model, str(state.options.get("thinking") or "")),
         provider_options=merged(model.options, run.options.provider_options),
         session_hash=session_hash(session.session_id),
         cache_last_messages=state.limits.cache_last_messages,

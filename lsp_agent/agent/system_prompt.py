@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
 from lsp_agent.domain.session import Todo
@@ -17,8 +16,7 @@ from lsp_agent.domain.session import Todo
 @cache
 def prompt_text(name: str) -> str:
     """The text of `prompts/<name>.md`, without the newline at its end."""
-    folder = resources.files("lsp_agent.agent").joinpath("prompts")
-    return folder.joinpath(f"{name}.md").read_text(encoding="utf-8").rstrip("\n")
+    return Path(__file__).with_name("prompts").joinpath(f"{name}.md").read_text(encoding="utf-8").rstrip("\n")
 
 
 def coder_prompt(*, now_ms: int, roots: Sequence[Path], mode: str, editor_facts: Sequence[str] = ()) -> str:

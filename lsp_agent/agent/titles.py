@@ -25,13 +25,14 @@ MAX_CHARS = 50
 _MAX_TOKENS = 40
 _MAX_PROMPT_CHARS = 4_000
 _THINKING = re.compile(r"<think>.*?</think>", re.DOTALL | re.IGNORECASE)
+_MARKUP = re.compile(r"[*_]{2,}|`+")
 _STRAY_TAG = re.compile(r"</?think>", re.IGNORECASE)
 _EDGES = " \t\"'`*_#“”«»"
 
 
 def cleaned(text: str) -> str:
     """One line of at most 50 characters without thinking, quotes or markup; empty when nothing is left."""
-    text = _STRAY_TAG.sub("", _THINKING.sub("", text))
+    text = _MARKUP.sub("", _STRAY_TAG.sub("", _THINKING.sub("", text)))
     return shortened(" ".join(text.split()).strip(_EDGES))
 
 
@@ -43,6 +44,11 @@ def shortened(text: str) -> str:
 def title_of_prompt(prompt: str) -> str:
     """What a session is called when no model names it."""
     return shortened(" ".join(prompt.split())) or UNTITLED
+
+
+def is_prompt(message: Message) -> bool:
+    """True for a user's words, or a summary of them: the session has begun before."""
+    return message.is_summary or (message.role is Role.USER and bool(message.text.strip()))
 
 
 class TitleTasks:

@@ -5,10 +5,11 @@ place to arrive, clean-up is bounded, and an outcome is returned whatever happen
 """
 
 import asyncio
-import logging
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from lsp_agent.agent.calling import Calls
-from lsp_agent.agent.closing import cancelled, close_turn, failed
+from lsp_agent.agent.closing import cancelled, close_turn, failure_of
 from lsp_agent.agent.compaction import load_history
 from lsp_agent.agent.costs import context_counters
 from lsp_agent.agent.live import LiveMessage
@@ -17,17 +18,16 @@ from lsp_agent.agent.room import Room
 from lsp_agent.agent.services import TurnControl, TurnServices
 from lsp_agent.agent.step import take_step
 from lsp_agent.agent.stopping import STOP_NOTICES, message_reason, reason_to_stop, stop_reason
-from lsp_agent.agent.titles import TitleTasks
-from lsp_agent.agent.turn_state import TurnState
+from lsp_agent.agent.titles import TitleTasks, is_prompt
+from lsp_agent.agent.turn_state import TurnState, stored_options
 from lsp_agent.agent.waiting import bounded
-from lsp_agent.domain.errors import AgentError, ProviderError, StoreError
-from lsp_agent.domain.message import FinishReason, Message, Role
+from lsp_agent.domain.errors import ProviderError, StoreError
+from lsp_agent.domain.message import FinishReason, Role
 from lsp_agent.domain.model import Model
 from lsp_agent.domain.run import Outcome, Run, RunState, StopReason
+from lsp_agent.domain.session import Session
 from lsp_agent.domain.stream import Finished
 from lsp_agent.ports.store import SetRunState
-
-_log = logging.getLogger(__name__)
 
 
 class TurnRunner:
@@ -36,6 +36,9 @@ class TurnRunner:
     def __init__(self, services: TurnServices) -> None:
         self._services = services
         self._titles = TitleTasks(services)
+        self._active: dict[str, _Turn] = {}
+        self.options_of: Callable[[Session], Mapping[str, Any]] = stored_options
+        """A session's options in force, asked before every step; may be replaced by who knows of unstored ones."""
 
     async def __call__(self, run: Run, control: TurnControl) -> Outcome:
         """Run `run` to its end.
@@ -43,10 +46,21 @@ class TurnRunner:
         Promise: returns an Outcome on success, failure and cancellation, at most `cleanup_s` after the latter, with
         every tool call and message closed. Only a cancellation before the first step of this coroutine passes through.
         """
-        turn = _Turn(run, control, self._services, self._titles)
-        work = asyncio.create_task(turn.play(), name=f"turn {run.session_id}")
-        was_cancelled = await bounded(work, turn.state.limits.cleanup_s)
-        return turn.end(work, was_cancelled=was_cancelled)
+        turn = _Turn(run, control, TurnState(run, self._services, self.options_of), self._titles)
+        self._active[run.session_id] = turn
+        try:
+            work = asyncio.create_task(turn.play(), name=f"turn {run.session_id}")
+            was_cancelled = await bounded(work, turn.state.limits.cleanup_s)
+            return turn.end(work, was_cancelled=was_cancelled)
+        finally:
+            if self._active.get(run.session_id) is turn:
+                del self._active[run.session_id]
+
+    def flush(self, session_id: str) -> None:
+        """Submit what a running turn of the session has said and not stored yet. Never waits."""
+        turn = self._active.get(session_id)
+        if turn is not None:
+            turn.flush()
 
     async def aclose(self, timeout_s: float) -> None:
         """Give up titles that are still being thought about. May be called twice."""
@@ -56,8 +70,8 @@ class TurnRunner:
 class _Turn:
     """One turn at work."""
 
-    def __init__(self, run: Run, control: TurnControl, services: TurnServices, titles: TitleTasks) -> None:
-        self.state = TurnState(run, services)
+    def __init__(self, run: Run, control: TurnControl, state: TurnState, titles: TitleTasks) -> None:
+        self.state = state
         self._control = control
         self._titles = titles
         self._room = Room(self.state)
@@ -86,17 +100,15 @@ class _Turn:
         if session is None:
             self._gone = True
             raise StoreError("The session does not exist any more.")
-        state.session = session
-        state.mode = run.options.mode or str(session.options.get("mode") or state.limits.mode)
+        state.enter(session)
         state.history = await load_history(services, session)
-        state.reminder_todos = session.todos
         state.taken_ids = {call.tool_call_id for message in state.history for call in message.tool_calls}
-        is_first = not any(_is_prompt(message) for message in state.history)
+        is_first = not any(is_prompt(message) for message in state.history)
         self._enter()
         state.durable({"sessionUpdate": "state_update", "state": "running"})
         if is_first and not run.options.title:
             self._titles.start(session, run.prompt)
-        state.model = services.providers.resolve(run.options.model or session.options.get("model.large") or None)
+        state.model = services.providers.resolve(run.options.model or state.options.get("model.large") or None)
         return state.model
 
     def _enter(self) -> None:
@@ -167,29 +179,21 @@ class _Turn:
 
     # ----------------------------------------------------------------------------------------------------- ending
 
+    def flush(self) -> None:
+        """Store what is said and not stored yet. Never waits."""
+        if self._live is not None:
+            self._live.flush()
+
     def end(self, work: "asyncio.Task[StopReason]", *, was_cancelled: bool) -> Outcome:
         """Close what is open and sum the turn up. Never waits."""
-        state, ending, stopped = self.state, None, StopReason.END_TURN
-        if was_cancelled:
-            ending = cancelled(self._control.stop_reason_on_cancel())
-        elif work.cancelled():
-            ending = failed(RuntimeError("the turn cancelled itself"))
-        elif (error := work.exception()) is not None:
-            if not isinstance(error, AgentError):
-                _log.error("the turn failed", exc_info=error)
-            ending = failed(error)
-        else:
-            stopped = work.result()
+        state = self.state
+        ending = cancelled(self._control.stop_reason_on_cancel()) if was_cancelled else failure_of(work)
         if ending is not None:
-            stopped = ending.stop_reason
             self._room.close()
             if not self._gone:
                 if not self._entered:
                     self._enter()
                 self._live = close_turn(state, self._live, ending)
+        stopped = ending.stop_reason if ending else work.result()
         state.sealed = True
         return state.outcome(stopped, self._live.message if self._live else None, ending.error if ending else None)
-
-
-def _is_prompt(message: Message) -> bool:
-    return message.is_summary or (message.role is Role.USER and bool(message.text.strip()))

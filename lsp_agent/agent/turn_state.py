@@ -5,7 +5,7 @@ so a straggler that outlived its cancellation cannot speak after the terminal ev
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,13 +93,21 @@ def _count(metadata: Mapping[str, Any], name: str) -> int:
 class TurnState:
     """One turn of one session. Belongs to its turn's task."""
 
-    def __init__(self, run: Run, services: TurnServices) -> None:
+    def __init__(
+        self,
+        run: Run,
+        services: TurnServices,
+        options_of: Callable[[Session], Mapping[str, Any]],
+    ) -> None:
         self.run = run
         self.services = services
         self.limits = services.limits()
         self.started_s = services.clock.monotonic_s()
         self.session = Session(run.session_id)
         self.model: Model | None = None
+        self._options_of = options_of
+        self.options: Mapping[str, Any] = {}
+        """The session's own choices in force at this step."""
         self.mode = run.options.mode or self.limits.mode
         self.tools: dict[str, Tool] = {}
         self.history: list[Message] = []
@@ -155,9 +163,23 @@ class TurnState:
 
     # ----------------------------------------------------------------------------------------------------- steps
 
+    def enter(self, session: Session) -> None:
+        """The session as it is when the turn begins."""
+        self.session = session
+        self.reminder_todos = session.todos
+        self._read_options()
+
+    def _read_options(self) -> None:
+        self.options = self._options_of(self.session)
+        self.mode = self.run.options.mode or str(self.options.get("mode") or self.limits.mode)
+
     def begin_step(self) -> None:
-        """Count a step and read the tools again: what appeared meanwhile is offered, in plan mode only what reads."""
+        """Count a step and read mode and tools again: a choice of the user's counts from the next step on.
+
+        Tools that appeared meanwhile are offered, in plan mode only those that read.
+        """
         self.steps += 1
+        self._read_options()
         self.results = {}
         interactive = not self.run.options.non_interactive
         offered = self.services.tools.for_turn(mode=self.mode, interactive=interactive)
@@ -277,6 +299,11 @@ class TurnState:
                 "estimated": self.session.estimated_usage,
             }
         )
+
+
+def stored_options(session: Session) -> Mapping[str, Any]:
+    """The options as stored; a stored `full-auto` does not count, it ends with the process that was told so."""
+    return {name: value for name, value in session.options.items() if value != "full-auto"}
 
 
 def _attachment_json(part: AttachmentPart) -> dict[str, Any]:

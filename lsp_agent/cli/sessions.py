@@ -55,9 +55,7 @@ async def _command(arguments: argparse.Namespace) -> int:
             case "delete":
                 await client.request("agent/session/delete", {"sessionId": arguments.session})
             case "rename":
-                await client.request(
-                    "agent/session/rename", {"sessionId": arguments.session, "title": arguments.title}
-                )
+                await client.request("agent/session/rename", {"sessionId": arguments.session, "title": arguments.title})
             case _:
                 await _list(client, getattr(arguments, "query", None), getattr(arguments, "limit", 20))
     return 0
@@ -67,4 +65,6 @@ async def _list(client: Client, query: str | None, limit: int) -> None:
     params: dict[str, Any] = {"limit": limit, **({"query": query} if query else {})}
     for entry in (await client.request("agent/session/list", params))["sessions"]:
         cost = f"${entry['costUsd']:.4f}"
-        print(f"{entry['sessionId']}  {entry['updatedAt'][:16]}  {entry['messageCount']:>4}  {cost:>9}  {entry['title']}")
+        print(
+            f"{entry['sessionId']}  {entry['updatedAt'][:16]}  {entry['messageCount']:>4}  {cost:>9}  {entry['title']}"
+        )

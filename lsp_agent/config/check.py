@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from lsp_agent.config.keys import KEYS, MCP_KEYS, MODEL_KEYS, PROVIDER_KEYS, PROVIDER_TYPES, SECTIONS, Key, Kind
+from lsp_agent.config.keys import KEYS, MCP_KEYS, MODEL_KEYS, PROVIDER_KEYS, SECTIONS, TYPE_OF_ID, Key, Kind
 from lsp_agent.config.sections import Layer, Problem, ProviderSection
 from lsp_agent.domain.model import Model
 
@@ -62,7 +62,7 @@ def _text(value: str, key: Key) -> None:
     if key.kind is Kind.REF:
         provider, slash, model = value.partition("/")
         _must(bool(provider and slash and model), "must be written as provider/model")
-    if key.kind is Kind.URL:
+    if key.kind is Kind.URL and not value.startswith("$"):
         try:
             parts = urlsplit(value)
         except ValueError:
@@ -159,10 +159,10 @@ class _Check:
             # without its own address or key a provider might send the user's text, or a key, somewhere else
             return None
         if "type" not in fields:
-            if block not in PROVIDER_TYPES:
+            if block not in TYPE_OF_ID:
                 self.error((*path, "type"), "is required")
                 return None
-            fields["type"] = block
+            fields["type"] = TYPE_OF_ID[block]
         return ProviderSection(
             provider_id=block, models=self.models(path, raw.get("models", []), fields.get("flat_rate", False)), **fields
         )

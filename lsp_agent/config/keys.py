@@ -23,7 +23,17 @@ PROVIDER_TYPES = (
     "vertex",
     "embedded",
     "scripted",
+    # OpenAI-compatible servers by their own names (CORE 17.1)
+    "litellm",
+    "ollama",
+    "omlx",
+    "llamacpp",
+    "lmstudio",
 )
+TYPE_OF_ID: Mapping[str, str] = MappingProxyType(
+    {**{name: name for name in PROVIDER_TYPES}, "gemini": "openai-compat", "deepseek": "openai-compat"}
+)
+"""The type of a block that names none, by its id."""
 
 
 class Kind(Enum):
@@ -175,8 +185,8 @@ KEYS = _table(
 )
 
 PROVIDER_KEYS = _table(
-    Key("type", Kind.TEXT, None, "Dialect; default: the block's id where it is a known type", choices=PROVIDER_TYPES),
-    Key("base_url", Kind.URL, None, "Where the service is"),
+    Key("type", Kind.TEXT, None, "Dialect; default: by the id where it is well known", choices=PROVIDER_TYPES),
+    Key("base_url", Kind.URL, None, "Where the service is; may hold `$NAME`"),
     Key("api_key", Kind.TEXT, None, "Literal, `$NAME`, or `$(command)`", is_secret=True),
     Key("headers", Kind.STRINGS, {}, "Extra HTTP headers; values may be `$NAME`", is_secret=True),
     Key("extra_body", Kind.TABLE, {}, "Merged into the request's JSON"),

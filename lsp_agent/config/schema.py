@@ -9,7 +9,7 @@ from lsp_agent.config.keys import KEYS, MCP_KEYS, MODEL_KEYS, PROVIDER_KEYS, Key
 _TYPES: Mapping[Kind, Mapping[str, Any]] = {
     Kind.TEXT: {"type": "string"},
     Kind.REF: {"type": "string", "pattern": "^[^/]+/.+$"},
-    Kind.URL: {"type": "string", "pattern": "^https?://"},
+    Kind.URL: {"type": "string", "pattern": r"^(https?://|\$)"},
     Kind.FLAG: {"type": "boolean"},
     Kind.WHOLE: {"type": "integer"},
     Kind.NUMBER: {"type": "number"},

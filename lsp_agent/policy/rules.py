@@ -17,6 +17,7 @@ from enum import StrEnum
 
 from lsp_agent.policy.patterns import command_matches, path_matches
 from lsp_agent.policy.protected import is_protected, is_secret
+from lsp_agent.ports.approver import PermissionAsk
 
 MODES = ("ask", "plan", "accept-edits", "full-auto")
 READING = frozenset({"read", "list"})
@@ -98,6 +99,23 @@ class Policy:
         if question.granted:
             return Verdict(Effect.ALLOW, "The user allowed this before.")
         return self._by_place_and_mode(question)
+
+    def decide_ask(self, ask: PermissionAsk, mode: str, shown: str | None, granted: bool | None) -> Verdict:
+        """`decide` for what a tool asks; fits `agent.approvals.Decide`. `shown`: the path relative to its root."""
+        subject = ask.subject
+        return self.decide(
+            Question(
+                tool=ask.tool,
+                action=ask.action,
+                mode=mode,
+                inside_workspace=ask.inside_workspace,
+                path=ask.path,
+                shown=shown,
+                command=str(subject["command"]) if "command" in subject else None,
+                url=str(subject["url"]) if "url" in subject else None,
+                granted=granted,
+            )
+        )
 
     def withholds(self, path: str, shown: str | None) -> bool:
         """Whether a search over a directory must leave out this file's text: reading it would ask or be denied."""

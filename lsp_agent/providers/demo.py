@@ -1,7 +1,7 @@
 """What the scripted provider does when no script is configured: the product's main job, without a model. Pure.
 
-It says plainly that it is not a model. With an attached file it reads it with the real `view` tool, makes one small honest
-edit with the real `edit` tool when there is something safe to do, and closes with how to connect a model.
+It says plainly that it is not a model. With an attached file it reads it with the real `view` tool, makes one small
+honest edit with the real `edit` tool when there is something safe to do, and closes with how to connect a model.
 """
 
 import re
@@ -15,8 +15,8 @@ INTRODUCTION = (
     "This is the built-in demonstration, not a language model: it follows a fixed script and understands nothing. "
 )
 CONNECT = (
-    "To connect a model, set a key in the editor's environment (ANTHROPIC_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY or "
-    "GEMINI_API_KEY), start a local server such as Ollama, or name a model in the configuration file "
+    "To connect a model, set a key in the editor's environment (ANTHROPIC_API_KEY, OPENAI_API_KEY, OPENROUTER_API_KEY "
+    "or GEMINI_API_KEY), start a local server such as Ollama, or name a model in the configuration file "
     '(`[models] large = "provider/model"`). `lsp-agent doctor` shows what was found.'
 )
 _MISSPELLED: Mapping[str, str] = {
@@ -37,7 +37,7 @@ _REPLACE = re.compile(
     r"""(?:replace|rename|change)\s+[`'"](?P<old>[^`'"\n]+)[`'"]\s+(?:by|to|with|into)\s+[`'"](?P<new>[^`'"\n]*)[`'"]""",
     re.IGNORECASE,
 )
-_NUMBERED_LINE = re.compile(r"^ *\d+[|\t→] ?(.*)$")
+_NUMBERED_LINE = re.compile(r"^ *\d+[|\t→](.*)$")
 
 
 def demo_turn(request: Request, scene: Scene) -> ScriptTurn:

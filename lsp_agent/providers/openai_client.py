@@ -42,14 +42,17 @@ class OpenAIClient:
         """Send and return the open response of a success. Raises: what the SDK raises."""
         client: Any = await self._sdk_client()
         import httpx2
-        from openai import AsyncStream
+        from openai import AsyncStream, omit
 
+        headers: dict[str, Any] = dict(request_headers(request))
+        if not self._api_key and "authorization" not in {name.lower() for name in self._headers}:
+            headers["Authorization"] = omit
         response: httpx2.Response = await client.post(
             path,
             cast_to=httpx2.Response,
             content=body_bytes(body),
             # a redirect to another host would carry the key along
-            options={"headers": request_headers(request), "follow_redirects": False},
+            options={"headers": headers, "follow_redirects": False},
             stream=True,
             stream_cls=AsyncStream[Any],
         )
@@ -74,8 +77,6 @@ class OpenAIClient:
         sdk = importlib.import_module("openai")
         http = importlib.import_module("httpx2")
         headers: dict[str, Any] = dict(self._headers)
-        if not self._api_key and "authorization" not in {name.lower() for name in headers}:
-            headers["Authorization"] = sdk.omit
         if not self._base_url.startswith(DEFAULT_BASE_URL):
             # OPENAI_ORG_ID and OPENAI_PROJECT_ID are nobody else's business
             headers = {"OpenAI-Organization": sdk.omit, "OpenAI-Project": sdk.omit, **headers}

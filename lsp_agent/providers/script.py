@@ -3,10 +3,10 @@
 A script is TOML (or JSON with the same shape): a list of turns, a turn is the answer to one model request.
 
     [[turn]]                         # the first turn that still may be used and whose conditions hold is taken
-    when = "fix|repair"              # optional: regular expression searched in the user's last text
-    after = "user"                   # optional: "user" or "tool" - what the last message of the request is
-    times = 1                        # how often in one session; 0 = always. Default 1
-    aside = false                    # true: for requests without tools (titles, summaries) instead of ordinary ones
+    when = "fix|repair"      # optional: regular expression searched in the user's last text
+    after = "user"           # optional: "user" or "tool" - what the last message of the request is
+    times = 1                # how often in one session; 0 = always. Default 1
+    aside = false            # true: for requests without tools (titles, summaries) instead of ordinary ones
     do = [
       { think = "Let me look.", deltas = 2 },
       { text = "Reading {{attachment_path}}.", deltas = 5, delay_s = 0.01 },
@@ -15,8 +15,8 @@ A script is TOML (or JSON with the same shape): a list of turns, a turn is the a
 
 Steps of `do`, played in order:
 
-    text / think = "…"         with deltas = n (default 1), delay_s = pause between them, repeat = n times the whole text
-    tool = "name"              with input = {…} or input = "raw text" (may be broken JSON on purpose), id = "…", deltas = n
+    text / think = "…"         with deltas = n (default 1), delay_s = pause between them, repeat = n times the text
+    tool = "name"              with input = {…} or input = "raw text" (perhaps broken JSON), id = "…", deltas = n
     usage = {input, output, cache_read, cache_write, reasoning, cost_usd}
     stall = seconds            silence            ping = n          n signs of life without content
     hold = "name"              silence until released: by a file of that name in the hold directory, or in-process
@@ -25,9 +25,9 @@ Steps of `do`, played in order:
     finish = "end_turn"        how the answer ends; default: tool_use after a tool call, else end_turn
     refusal = "…"              the answer ends as refused
 
-Templates in text, think and every string of input: `{{last_user}}` the user's last text, `{{attachment_path}}` the path of
-the last attachment ("" when none), `{{tool_result}}` the newest tool result, `{{step}}` the number of the request in the
-session, from 1.
+Templates in text, think and every string of input: `{{last_user}}` the user's last text, `{{attachment_path}}` the path
+of the last attachment ("" when none), `{{tool_result}}` the newest tool result, `{{step}}` the number of the request in
+the session, from 1.
 """
 
 import re
@@ -148,7 +148,7 @@ def _turn(item: Any, where: str) -> ScriptTurn:
         raise _broken(where, "it needs a list `do`")
     unknown = set(item) - {"do", "when", "after", "times", "aside"}
     if unknown:
-        raise _broken(where, f"unknown key {sorted(unknown)[0]!r}")
+        raise _broken(where, f"unknown key {min(unknown)!r}")
     for step in item["do"]:
         _check_step(step, where)
     try:
@@ -167,7 +167,7 @@ def _check_step(step: Any, where: str) -> None:
         raise _broken(where, f"a step has exactly one of {', '.join(sorted(_STEP_KEYS))}: {step!r}")
     unknown = set(step) - _STEP_KEYS - _MORE_KEYS
     if unknown:
-        raise _broken(where, f"unknown key {sorted(unknown)[0]!r} in a step")
+        raise _broken(where, f"unknown key {min(unknown)!r} in a step")
     if "finish" in step and step["finish"] not in set(FinishReason):
         raise _broken(where, f"unknown finish {step['finish']!r}")
 

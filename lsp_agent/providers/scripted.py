@@ -1,11 +1,12 @@
 """A provider that plays a script instead of asking a model: for demonstrations, tests and bug reports.
 
-The language is described in `script` (and docs/scripted.md); without a script it plays `demo`. Everything happens in this
-process; nothing leaves the machine.
+The language is described in `script` (and docs/scripted.md); without a script it plays `demo`. Everything happens in
+this process; nothing leaves the machine.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,14 @@ _SESSIONS_KEPT = 1000
 _RUN_OUT = "The script has nothing to say to this."
 
 
+@dataclass(slots=True)
+class _Session:
+    """How far one session has come: turns used, requests seen."""
+
+    used: dict[int, int] = field(default_factory=dict)
+    step: int = 0
+
+
 class ScriptedProvider:
     """Plays `script` (a path, turns, or None for the demonstration). Every session plays it from the start.
 
@@ -54,8 +63,7 @@ class ScriptedProvider:
         self._turns = tuple(script) if script is not None and not isinstance(script, Path) else None
         self._hold_dir = hold_dir
         self._released: dict[str, asyncio.Event] = {}
-        self._used: dict[str, dict[int, int]] = {}
-        self._steps: dict[str, int] = {}
+        self._sessions: dict[str, _Session] = {}
 
     async def preload(self) -> None:
         """Nothing to load."""
@@ -88,20 +96,19 @@ class ScriptedProvider:
         """Nothing to release."""
 
     def _turn_for(self, request: Request) -> tuple[ScriptTurn, Scene]:
-        session = request.session_hash
-        if len(self._used) > _SESSIONS_KEPT:
-            self._used.pop(next(iter(self._used)))
-        aside = not request.tools
-        if not aside:
-            self._steps[session] = self._steps.get(session, 0) + 1
-        scene = scene_of(request, self._steps.get(session, 0))
+        if len(self._sessions) > _SESSIONS_KEPT:
+            self._sessions.pop(next(iter(self._sessions)))
+        session = self._sessions.setdefault(request.session_hash, _Session())
+        if request.tools:
+            session.step += 1
+        scene = scene_of(request, session.step)
         if self._path is not None and self._turns is None:
             self._turns = load_script(self._path)
         if self._turns is None:
             return demo_turn(request, scene), scene
-        turn = choose(self._turns, scene, self._used.setdefault(session, {}))
+        turn = choose(self._turns, scene, session.used)
         if turn is None:
-            text = " ".join(scene.last_user.split())[:50] if aside else ""
+            text = " ".join(scene.last_user.split())[:50] if scene.aside else ""
             turn = ScriptTurn(({"text": text or _RUN_OUT},))
         return turn, scene
 
@@ -113,8 +120,13 @@ class ScriptedProvider:
         released = self._hold_dir / name
         self._hold_dir.mkdir(parents=True, exist_ok=True)
         (self._hold_dir / f"{name}.held").touch()
-        while not event.is_set() and not released.exists():
-            await asyncio.sleep(_HOLD_POLL_S)
+        while not released.exists():
+            try:
+                async with asyncio.timeout(_HOLD_POLL_S):
+                    await event.wait()
+                return
+            except TimeoutError:
+                continue  # look at the file again
 
 
 async def _play(step: Step, scene: Scene, ids: CallIds, service: str) -> AsyncIterator[Sequence[StreamEvent]]:

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lsp_agent.server.documents import OpenDocuments
-from lsp_agent.server.editor import ClientError
 from lsp_agent.server.negotiation import Negotiated
-from lsp_agent.wire.outgoing import ConnectionClosed, RemoteError
 from lsp_agent.wire.rpc import Endpoint
 
 
@@ -20,6 +18,8 @@ class Connection:
         self.documents = OpenDocuments("utf-16")
         self.features: Any = None
         """The plain LSP surface (`language_features.LanguageFeatures`), once it was asked for."""
+        self.surface: Any = None
+        """How it asks its user (`surfaces.Surface`), once the agent has started."""
         self.last_session: str | None = None
         """Where an editor without a plugin goes on talking."""
 
@@ -28,6 +28,11 @@ class Connection:
         self.agreed = agreed
         self.documents = OpenDocuments(agreed.position_encoding)
         self.endpoint.configure_events(opt_out=agreed.opt_out, max_latency_ms=agreed.max_latency_ms)
+
+    @property
+    def name(self) -> str:
+        """Who answered, for `resolvedBy`."""
+        return self.agreed.client_name or self.agreed.client_id or "client"
 
     @property
     def capabilities(self) -> Mapping[str, Any]:
@@ -45,13 +50,8 @@ class Connection:
         return self.agreed.roots
 
     async def request(self, method: str, params: Mapping[str, Any], timeout_s: float) -> Any:
-        """Ask the client. Raises: ClientError for an error answer, TimeoutError, ConnectionError when it is gone."""
-        try:
-            return await self.endpoint.request(method, params, timeout_s=timeout_s)
-        except RemoteError as error:
-            raise ClientError(error.message, error.code) from error
-        except ConnectionClosed as error:
-            raise ConnectionError("the client is gone") from error
+        """Ask the client. Raises: RemoteError for an error answer, TimeoutError, ConnectionClosed when it is gone."""
+        return await self.endpoint.request(method, params, timeout_s=timeout_s)
 
     def show(self, message: str, *, level: int = 3) -> None:
         """`window/showMessage`; level 1 error, 2 warning, 3 info."""

@@ -1,8 +1,8 @@
 """The asking editor's documents as they were when a request was read.
 
-Attachments are read a little later, behind the durable accept; what the user types meanwhile must not change what was
-attached. Documents that the request names are kept as they are now, which costs a reference each; a version that has not
-arrived yet is still waited for (PROTOCOL 10.12).
+Attachments are read a little later, in a task; what the user types meanwhile must not change what was attached.
+Documents that the request names are kept as they are now, which costs a reference each; a version that has not arrived
+yet is still waited for (PROTOCOL 10.12).
 """
 
 from collections.abc import Mapping, Sequence

@@ -46,9 +46,7 @@ def load_all() -> None:
 
 
 REQUESTS: dict[str, Handle] = {
-    **{
-        f"agent/{name}": _late(module, f"agent/{name}") for module, names in _AGENT_METHODS.items() for name in names
-    },
+    **{f"agent/{name}": _late(module, f"agent/{name}") for module, names in _AGENT_METHODS.items() for name in names},
     **{name: _late("language_handlers", name) for name in _LANGUAGE_METHODS},
 }
 

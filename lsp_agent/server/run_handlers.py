@@ -107,7 +107,7 @@ def permission_respond(server: AgentServer, connection: Connection, request: Req
     """`agent/permission/respond`: first answer wins, a late one is a result."""
     params = decode(PermissionRespondParams, request.params)
     outcome = params.outcome.model_dump(by_alias=True, exclude_none=True)
-    return server.core().approvals.respond(params.request_id, outcome, _who(connection))
+    return server.core().approvals.respond(params.request_id, outcome, connection.name)
 
 
 def question_respond(server: AgentServer, connection: Connection, request: Request) -> Any:
@@ -157,10 +157,6 @@ def _run_result(answer: RunAnswer) -> dict[str, Any]:
     if answer.position is not None:
         result["position"] = answer.position
     return result
-
-
-def _who(connection: Connection) -> str:
-    return connection.agreed.client_name or connection.agreed.client_id or "client"
 
 
 def _root(connection: Connection) -> str:

@@ -1,7 +1,7 @@
 """The server: who is connected, how far it has started, and how it ends.
 
-`initialize` is answered from plain data at once; configuration, database and models come after it. Everything that needs
-them waits in wire order until they are there, so nothing overtakes. Knows no agent method: those are in `handlers`.
+`initialize` is answered from plain data at once; configuration, database and models come after it. Everything that
+needs them waits in wire order until they are there, so nothing overtakes. Knows no agent method: those are in `handlers`.
 """
 
 import asyncio
@@ -112,6 +112,8 @@ class AgentServer:
         if connection is None:
             return
         self.editors.remove(connection)
+        if connection.surface is not None:
+            connection.surface.close()
         if self.boot.core is not None:
             self.boot.core.agent.drop(endpoint)
         endpoint.close()
@@ -133,8 +135,9 @@ class AgentServer:
         if connection.agreed.process_id is not None and connection.primary:
             loop = asyncio.get_running_loop()
             self._stop_watching = watch_process(loop, connection.agreed.process_id, lambda: self.finish(1))
+        self._when_started(lambda: self._give_surface(connection))
         if self.boot.core is None and not self.boot.failure:
-            self.spawn(self._start(connection), "start")
+            _ = self.spawn(self._start(connection), "start")
 
     async def _start(self, connection: Connection) -> None:
         if self.boot.starting:
@@ -159,6 +162,12 @@ class AgentServer:
         if self.boot.core is not None:
             await self.boot.core.preload()
 
+    def _give_surface(self, connection: Connection) -> None:
+        if self.boot.core is not None and not connection.endpoint.closed:
+            from lsp_agent.server.surfaces import Surface
+
+            connection.surface = Surface(connection, self.boot.core)
+
     def _initialized(self, notification: Notification) -> None:
         connection = self.connections.get(notification.connection)
         if connection is not None:
@@ -180,7 +189,7 @@ class AgentServer:
 
     def _shutdown(self, request: Request) -> None:
         connection = self.connections[request.connection]
-        request.spawn(self._end_runs(request, connection))
+        _ = request.spawn(self._end_runs(request, connection))
 
     async def _end_runs(self, request: Request, connection: Connection) -> None:
         if connection.primary:
@@ -247,7 +256,7 @@ class AgentServer:
             request.fail_with(error)
             return
         if asyncio.iscoroutine(result):
-            request.spawn(self._answer(request, result))
+            _ = request.spawn(self._answer(request, result))
         elif result is not None:
             request.answer(result)
 

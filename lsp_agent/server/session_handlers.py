@@ -27,9 +27,7 @@ def new(server: AgentServer, connection: Connection, request: Request) -> Any:
 def list_(server: AgentServer, connection: Connection, request: Request) -> Any:
     """`agent/session/list`."""
     params = decode(wire.SessionListParams, request.params)
-    return server.core().sessions.list(
-        cursor=params.cursor, limit=params.limit, query=params.query, root=params.root
-    )
+    return server.core().sessions.list(cursor=params.cursor, limit=params.limit, query=params.query, root=params.root)
 
 
 def get(server: AgentServer, connection: Connection, request: Request) -> Any:

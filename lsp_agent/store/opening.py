@@ -80,13 +80,28 @@ class _DamagedError(Exception):
     """The file is not a database of ours that can be trusted."""
 
 
-def start_thread(connector: Callable[[], sqlite3.Connection]) -> aiosqlite.Connection:
-    """An aiosqlite connection, to be awaited. Its thread never keeps a process from ending.
+async def start_thread(connector: Callable[[], sqlite3.Connection]) -> aiosqlite.Connection:
+    """An aiosqlite connection, opened by `connector` in its own thread, which never keeps a process from ending.
 
-    Only `await`, `_execute` and `close` of it are used: it runs whole functions in the thread that owns the connection.
+    Only `_execute` and `close` of it are used: it runs whole functions in the thread that owns the connection.
+    Raises: what `connector` raises (StoreError), once the thread has ended.
     """
-    connection = aiosqlite.Connection(connector, iter_chunk_size=64)
+    failures: list[StoreError] = []
+
+    def connect() -> sqlite3.Connection:
+        try:
+            return connector()
+        except StoreError as error:
+            # aiosqlite does not wait for its thread when connecting fails; closing something that is open does.
+            failures.append(error)
+            return sqlite3.connect(":memory:", check_same_thread=False)
+
+    connection = aiosqlite.Connection(connect, iter_chunk_size=64)
     connection._thread.daemon = True
+    connection = await connection
+    if failures:
+        await connection.close()
+        raise failures[0]
     return connection
 
 

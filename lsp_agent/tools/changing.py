@@ -14,6 +14,7 @@ from lsp_agent.domain.errors import DocumentChanged, EditRefused, ToolError, Wor
 from lsp_agent.ports.store import PutFileVersion, Write
 from lsp_agent.ports.tools import ToolContext, ToolResult
 from lsp_agent.ports.workspace import Place, TextFile
+from lsp_agent.tools.arguments import one_line
 from lsp_agent.tools.gate import may_edit, refusal
 from lsp_agent.tools.hunks import Hunk, count_lines, diff_lines, file_change
 from lsp_agent.tools.reading import read_record, read_seen_file
@@ -129,7 +130,7 @@ def _change(context: ToolContext, place: Place, kind: str, before: TextFile, new
 
 def _title(verb: str, change: _Change) -> str:
     added, removed = count_lines(change.hunks)
-    return f"{verb} {change.place.shown} (+{added} −{removed})"
+    return f"{verb} {one_line(change.place.shown, 200)} (+{added} −{removed})"
 
 
 def _rebased(rewrite: Callable[[str], Rewritten], current: TextFile, planned: Rewritten, *, may_rebase: bool) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from lsp_agent.ports.approver import Decision, PermissionAsk
 from lsp_agent.ports.tools import ToolContext, ToolResult
 from lsp_agent.ports.workspace import Place
+from lsp_agent.tools.arguments import one_line
 
 DENIED = "User denied permission"
 
@@ -23,7 +24,7 @@ async def may_look(context: ToolContext, tool: str, action: str, place: Place) -
         PermissionAsk(
             tool=tool,
             action=action,
-            title=f"{verb} {place.shown}",
+            title=f"{verb} {one_line(place.shown, 200)}",
             subject={"type": "path", "path": str(place.path)},
             path=str(place.path),
             inside_workspace=place.inside,

@@ -10,7 +10,7 @@ from lsp_agent.ports.tools import ToolContext, ToolResult
 from lsp_agent.tools.arguments import number_argument, object_schema, one_line, text_argument
 from lsp_agent.tools.gate import may_look
 from lsp_agent.tools.globs import glob_matcher
-from lsp_agent.tools.searching import files_below
+from lsp_agent.tools.searching import files_below, valid_text
 
 MAX_ENTRIES = 1_000
 UNVERSIONED_DEPTH = 2
@@ -99,5 +99,5 @@ def _tree(paths: Sequence[tuple[str, ...]], depth: int, limit: int) -> tuple[lis
             if len(shown) >= limit:
                 return rows, len(shown), True
             shown.add(entry)
-            rows.append("  " * level + "- " + entry[-1] + ("/" if level < len(parts) else ""))
+            rows.append("  " * level + "- " + valid_text(entry[-1]) + ("/" if level < len(parts) else ""))
     return rows, len(shown), False

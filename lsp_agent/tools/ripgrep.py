@@ -64,8 +64,8 @@ async def ripgrep_lines(
         if await process.wait() > 1 and silent:
             raise RipgrepError((await complaints).strip())
     finally:
-        complaints.cancel()
         await _end(process)
+        complaints.cancel()
 
 
 async def _pieces(stream: asyncio.StreamReader, separator: bytes) -> AsyncIterator[bytes]:
@@ -100,9 +100,16 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             process.kill()
         except ProcessLookupError:
             pass  # it ended by itself just now
-    waiting = asyncio.ensure_future(process.wait())
+    reaping = asyncio.ensure_future(_reaped(process))
     try:
         async with asyncio.timeout(_CLEAN_UP_S):
-            await asyncio.shield(waiting)
+            await asyncio.shield(reaping)
     except TimeoutError:
-        waiting.cancel()
+        reaping.cancel()
+
+
+async def _reaped(process: asyncio.subprocess.Process) -> None:
+    """Read what is left, or its pipe would never be closed, and collect the process."""
+    while process.stdout is not None and await process.stdout.read(_READ_BYTES):
+        pass
+    await process.wait()

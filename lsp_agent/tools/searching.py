@@ -45,7 +45,12 @@ async def may_look_at_all(context: ToolContext, tool: str, action: str, places: 
 def model_path(context: ToolContext, path: Path) -> str:
     """How the model may name `path` in its next call."""
     first = context.workspace.roots[0]
-    return path.relative_to(first).as_posix() if path.is_relative_to(first) else path.as_posix()
+    return valid_text(path.relative_to(first).as_posix() if path.is_relative_to(first) else path.as_posix())
+
+
+def valid_text(name: str) -> str:
+    """`name` with what is not UTF-8 in it replaced: a file name may be any bytes, a message may not."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 async def files_below(context: ToolContext, place: Place, ripgrep: Path | None) -> tuple[list[Path], bool]:

@@ -351,7 +351,7 @@ class FakeWorkspace:
 
 @dataclass
 class World:
-    limits: TurnLimits = TurnLimits(update_interval_ms=0, retry_base_s=5.0)
+    limits: TurnLimits = field(default_factory=lambda: TurnLimits(update_interval_ms=0))
     tools: list[FakeTool] = field(default_factory=lambda: [tool("echo")])
     titled: bool = True
 
@@ -404,5 +404,5 @@ class World:
 
 async def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # a condition of fakes, with a deadline
             await asyncio.sleep(0)

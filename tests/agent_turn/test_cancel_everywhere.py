@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from lsp_agent.agent.services import TurnLimits
-from lsp_agent.domain.message import FinishReason
+from lsp_agent.domain.message import FinishReason, Role
 from lsp_agent.domain.run import Outcome, StopReason
 from lsp_agent.domain.session import Todo
 from lsp_agent.domain.usage import Usage
@@ -119,7 +119,7 @@ def assert_clean(world: World, outcome: Outcome) -> None:
     assert outcome.message_id == world.last().message_id
     assert outcome.text == world.last().text
     assert world.last().finish.reason in (FinishReason.CANCELED, FinishReason.END_TURN)
-    assert [row.role.value for row in rows][0] == "user"
+    assert rows[0].role is Role.USER
     assert world.provider.open == 0
 
 

@@ -432,7 +432,7 @@ async def test_requests_carry_what_the_run_and_the_model_say():
     assert request.provider_options == {"a": {"x": 1, "y": 3}}
     assert request.sampling.max_output_tokens == 4096
     assert request.session_hash
-    assert "s" != request.session_hash
+    assert request.session_hash != "s"
 
 
 async def test_lone_surrogates_never_reach_store_or_clients():
@@ -487,3 +487,44 @@ async def test_a_store_error_in_a_read_between_steps_ends_the_run():
     outcome = await world.play()
     assert outcome.error.kind == "Store"
     sound(world)
+
+
+async def test_what_is_not_stored_yet_is_stored_on_request():
+    world = World(limits=TurnLimits(update_interval_ms=60_000)).script([TextDelta("so far"), Stall()])
+    task = asyncio.create_task(world.runner(world.run(), world.control))
+    await until(lambda: bool(world.events.of("agent_message_chunk")))
+    assert [row.text for row in world.store.all()] == ["hello"]
+    world.runner.flush("s")
+    world.runner.flush("unknown")
+    assert [row.text for row in world.store.all()] == ["hello", "so far"]
+    task.cancel()
+    await task
+
+
+async def test_a_choice_of_mode_counts_from_the_next_step_on():
+    modes = []
+
+    async def watch(arguments, context):
+        modes.append(context.mode)
+        chosen["mode"] = "plan"
+        return ToolResult("ok")
+
+    chosen = {"mode": "full-auto"}
+    world = World(tools=[tool("watch", watch)])
+    world.runner.options_of = lambda session: dict(chosen)
+    world.script(calls(call("a", "watch")), calls(call("b", "watch")), say("ok"))
+    await world.play()
+    assert modes == ["full-auto", "plan"]
+
+
+async def test_a_stored_full_auto_does_not_count():
+    modes = []
+
+    async def watch(arguments, context):
+        modes.append(context.mode)
+        return ToolResult("ok")
+
+    world = World(tools=[tool("watch", watch)]).script(calls(call("a", "watch")), say("ok"))
+    world.session.options["mode"] = "full-auto"
+    await world.play()
+    assert modes == ["ask"]

@@ -6,7 +6,7 @@ import pytest
 from lsp_agent.agent.approval_prompts import PromptQueue
 from lsp_agent.agent.approvals import Approvals
 from lsp_agent.domain.run import Run, RunOptions
-from lsp_agent.policy.rules import Policy, Question
+from lsp_agent.policy.rules import Policy
 from lsp_agent.ports.approver import Decision, PermissionAsk
 from lsp_agent.ports.store import Grant, PutGrant
 from lsp_agent.protocol.decisions import PermissionRecord, RespondResult
@@ -43,15 +43,9 @@ class Bench:
             store=self.store,  # type: ignore[arg-type]
             events=self.events,  # type: ignore[arg-type]
             clock=self.clock,
-            decide=self.decide,
+            decide=self.policy.decide_ask,
             roots=lambda: [ROOT],
             **options,
-        )
-
-    def decide(self, ask, mode, shown, granted):
-        command = ask.subject.get("command")
-        return self.policy.decide(
-            Question(ask.tool, ask.action, mode, ask.inside_workspace, ask.path, shown, command, None, granted)
         )
 
     async def ask(self, ask, *, of=None, mode="ask", call="t1"):
@@ -295,7 +289,7 @@ async def test_never_allow_holds_also_where_the_mode_would_allow(bench):
 
 
 async def test_protected_files_and_commands_offer_no_lasting_answer(bench):
-    for ask in [edit(".git/hooks/x"), command("make test")]:
+    for ask in [edit(".git/hooks/x"), command("make test"), edit("a\u202etxt.py")]:
         task = await bench.ask(ask)
         [record] = bench.approvals.pending()
         assert [option["kind"] for option in record["options"]] == ["allow_once", "reject_once"]
@@ -406,7 +400,7 @@ class Prompts:
 
 async def until(condition):
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - several kinds of conditions
             await asyncio.sleep(0)
 
 
@@ -422,6 +416,7 @@ async def test_prompts_are_shown_one_at_a_time_and_an_unanswered_one_comes_back(
     assert prompts.open == {}
     prompts.queue.offer_again()
     await prompts.say(OSError("gone"))
+    await until(lambda: prompts.queue.unanswered)
     prompts.queue.offer_again()
     await prompts.say("reject_once")
     assert (await tasks[0]).allowed is False

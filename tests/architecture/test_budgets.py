@@ -45,7 +45,7 @@ def test_initialize_needs_no_heavy_import():
     import sys
 
     code = (
-        "import sys, lsp_agent.app, lsp_agent.server.lifecycle\n"
+        "import sys, lsp_agent.app\n"
         "heavy = {'pydantic','pygls','lsprotocol','anthropic','openai','httpx','httpx2','anyio','cattrs','mcp'} & set(sys.modules)\n"
         "print(','.join(sorted(heavy)))"
     )

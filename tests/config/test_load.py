@@ -192,6 +192,18 @@ def test_a_provider_with_a_wrong_address_is_not_used_with_another_one(user_file)
     assert load(user_file).providers == ()
 
 
+def test_a_well_known_id_needs_no_type_and_an_address_may_come_from_the_environment(user_file):
+    user_file.write_text(
+        '[providers.gemini]\napi_key = "$K"\n[providers.ollama]\nbase_url = "$OLLAMA_URL"\n[providers.mine]\n'
+    )
+    config = load(user_file)
+    assert [(provider.provider_id, provider.type, provider.base_url) for provider in config.providers] == [
+        ("gemini", "openai-compat", None),
+        ("ollama", "ollama", "$OLLAMA_URL"),
+    ]
+    assert [str(problem) for problem in config.errors] == [f"{user_file}:5: providers.mine.type: is required"]
+
+
 def test_unknown_keys_are_warnings_with_a_hint_and_change_nothing(user_file):
     user_file.write_text(SAMPLE.replace("flat_rate", "flatrate") + "\n[agnet]\nx = 1\n")
     config = load(user_file)

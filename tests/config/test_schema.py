@@ -10,7 +10,9 @@ CHECKED_IN = Path(__file__).parents[2] / "docs" / "config.schema.json"
 
 
 def test_the_checked_in_schema_is_the_one_of_the_code():
-    assert CHECKED_IN.read_text() == json_schema_text(), "write it again: lsp-agent config schema > docs/config.schema.json"
+    assert CHECKED_IN.read_text() == json_schema_text(), (
+        "write it again: lsp-agent config schema > docs/config.schema.json"
+    )
 
 
 def test_the_schema_is_valid_and_judges_as_the_loader_does():

@@ -1,4 +1,4 @@
-"""A turn that behaves like a real one: streams, calls tools, takes folds, fails, stalls, and cleans up when cancelled."""
+"""A turn that behaves like a real one: streams, calls tools, takes folds, fails, stalls, cleans up when cancelled."""
 
 import asyncio
 
@@ -29,11 +29,13 @@ class Actor:
     async def compact(self, session_id):
         self.hub.durable(session_id, None, {"sessionUpdate": "compaction_update", "status": "started"})
         status = "completed"
+        self.book.compaction_begins(session_id)
         try:
             await self.pause()
             await self.pause()
         except asyncio.CancelledError:
             status = "cancelled"
+        self.book.compaction_ends(session_id, status)
         self.hub.durable(session_id, None, {"sessionUpdate": "compaction_update", "status": status})
 
     async def pause(self):
@@ -87,6 +89,7 @@ class Script:
         for _ in range(random.choice((0, 1, 2))):
             text = random.choice("abcdefgh")
             message.parts[0].text += text
+            self.actor.book.chunk_issued(message.message_id, self.hub._channels[self.run.session_id].assigned)
             self.hub.chunk(self.run.session_id, self.run, "agent_message_chunk", message.message_id, text)
             await self.actor.pause()
         if random.random() < 0.05:
@@ -107,7 +110,7 @@ class Script:
         text = message.text
         content = [{"type": "text", "text": text}] if text else []
         update = {"sessionUpdate": "agent_message", "messageId": message.message_id, "content": content}
-        self.say(update, PutMessage(message.copy()))
+        self.say(update, PutMessage(message))
 
     def tool(self, status, *writes):
         update = {"sessionUpdate": "tool_call_update", "toolCallId": self.open_call, "status": status}

@@ -23,6 +23,7 @@ class Ticket:
         self.turn_over = False
         self.folded = False
         self.started = False
+        self.must_interrupt = False
 
     def __repr__(self):
         return f"#{self.number}({self.run_id},{self.when_busy})"
@@ -47,6 +48,11 @@ class Book:
         self.is_lossy = False
         self.is_down = False
         self.upserts = {}
+        self.compacting = {}
+        self.issued = {}
+        self.stuck_since = {}
+        self.now = lambda: 0.0
+        self.slack_s = 0.0
 
     def wrong(self, text):
         self.violations.append(text)
@@ -77,6 +83,8 @@ class Book:
 
     def cancels(self, session_id, run_id, keep, queue_of):
         """A cancel is about to be decided; `queue_of` are message ids in the visible queue."""
+        if run_id is None and session_id in self.compacting:
+            self.compacting[session_id] = True
         for ticket in self.tickets:
             if ticket.session_id != session_id or ticket.refusal is not None or ticket.folded:
                 continue
@@ -95,7 +103,18 @@ class Book:
 
     # ------------------------------------------------------------------ turns
 
+    def compaction_begins(self, session_id):
+        if self.running.get(session_id, "") not in ("", *self.stuck):
+            self.wrong(f"{session_id} is compacted during a turn")
+        self.compacting[session_id] = False
+
+    def compaction_ends(self, session_id, status):
+        if self.compacting.pop(session_id) and status != "cancelled":
+            self.wrong(f"a cancelled compaction of {session_id} {status}")
+
     def turn_begins(self, run):
+        if run.session_id in self.compacting:
+            self.wrong(f"a turn begins while {run.session_id} is compacted")
         if (other := self.running.get(run.session_id)) is not None and other not in self.stuck:
             self.wrong(f"two turns at once in {run.session_id}")
         self.running[run.session_id] = run.run_key
@@ -119,6 +138,15 @@ class Book:
 
     def is_stuck(self, run):
         self.stuck.add(run.run_key)
+        self.stuck_since[run.run_id] = self.now()
+
+    def chunk_issued(self, key, seq):
+        self.issued.setdefault(key, []).append(seq)
+
+    def stops(self):
+        """The server is told to stop: what runs now is interrupted."""
+        for ticket in self.tickets:
+            ticket.must_interrupt = ticket.started and not ticket.turn_over
 
     def folded(self, fold, into):
         ticket = self.by_message.get(fold.message_id)
@@ -149,6 +177,9 @@ class Book:
         if seq != self.seq.get(session_id, 0):
             self.wrong(f"chunk carries seq {seq}, not {self.seq.get(session_id, 0)}")
         self._names(run_id)
+        for _ in text:
+            if self.issued.get(key) and self.issued[key].pop(0) != seq:
+                self.wrong("a chunk left out of its place")
         self.text[key] = self.text.get(key, "") + text
 
     def _count(self, session_id, seq):
@@ -171,9 +202,8 @@ class Book:
             case "agent_message":
                 whole = "".join(block["text"] for block in update["content"])
                 self.upserts[update["messageId"]] = whole
-                if not update.get("finish", {}).get("message") == "Interrupted" and whole != self.text.get(
-                    update["messageId"], ""
-                ):
+                is_recovered = update.get("finish", {}).get("message") == "Interrupted"
+                if not is_recovered and whole != self.text.get(update["messageId"], ""):
                     self.wrong(f"message {update['messageId']}: chunks differ from the upsert")
             case "tool_call_update":
                 if update["status"] in FINAL:
@@ -188,10 +218,14 @@ class Book:
             if run_id in self.completes:
                 self.wrong(f"{run_id} completed twice")
             self.completes[run_id] = event
+            if self.now() - self.stuck_since.get(run_id, self.now()) > 6.5 + self.slack_s:
+                self.wrong(f"{run_id} completed {self.now() - self.stuck_since[run_id]:.1f} s after its cancel")
         else:
             self.nameless.setdefault(session_id, []).append(event)
         self.completed_order.setdefault(session_id, []).append(run_id)
-        still_open = [call for call, (owner, where) in self.open_calls.items() if (owner, where) == (run_id, session_id)]
+        still_open = [
+            call for call, (owner, where) in self.open_calls.items() if (owner, where) == (run_id, session_id)
+        ]
         if still_open:
             self.wrong(f"{run_id} completed with open calls")
         if event["cancelled"] and (event["stopReason"] != "cancelled" or event["error"] is not None):

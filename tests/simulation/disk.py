@@ -4,8 +4,7 @@ Groups commit in order, many at once; a group is atomic. Only what the agent's l
 """
 
 import asyncio
-
-import orjson
+from dataclasses import replace
 
 from lsp_agent.domain.errors import StoreError
 from lsp_agent.domain.run import TRANSITIONS, RunState
@@ -135,8 +134,8 @@ class DiskStore:
                 if session_id not in disk.sessions:
                     raise Refused("no such session")
                 log = disk.events.setdefault(session_id, {})
-                if seq in log:
-                    raise Refused("seq taken")
+                if seq != max(log, default=0) + 1:
+                    raise Refused("a hole in the log")
                 if terminal_of is not None:
                     if terminal_of in disk.terminals:
                         raise Refused("second terminal")
@@ -144,7 +143,7 @@ class DiskStore:
                     self._move(terminal_of, RunState.DONE, stop_reason, undo)
                 self._set(log, seq, StoredEvent(seq, payload, terminal_of is not None), undo)
             case PutMessage(message):
-                self._set(disk.messages, message.message_id, message.copy(), undo)
+                self._set(disk.messages, message.message_id, _copy(message), undo)
             case DropMessage(message_id):
                 disk.messages.pop(message_id, None)
             case SetRunPrompt() | SetQueueOrder():
@@ -155,7 +154,7 @@ class DiskStore:
                 disk.sessions.pop(session_id, None)
                 disk.events.pop(session_id, None)
                 for key in [key for key, (run, *_) in disk.runs.items() if run.session_id == session_id]:
-                    del disk.runs[key]
+                    disk.run_ids.pop(disk.runs.pop(key)[0].run_id, None)
                     disk.order.remove(key)
             case _:
                 raise AssertionError(write)
@@ -200,7 +199,7 @@ class DiskStore:
 
     async def messages(self, session_id, **_):
         await self._catch_up()
-        return [m.copy() for m in self.disk.messages.values() if m.session_id == session_id], None
+        return [_copy(m) for m in self.disk.messages.values() if m.session_id == session_id], None
 
     async def run(self, run_id):
         await self._catch_up()
@@ -231,10 +230,11 @@ class DiskStore:
         await self._catch_up()
 
 
+def _copy(message):
+    """An independent copy; `Message.copy` costs a fifth of a schedule."""
+    return replace(message, parts=[replace(part) for part in message.parts])
+
+
 def _observe(future):
     if not future.cancelled():
         future.exception()
-
-
-def update_of(payload):
-    return orjson.loads(payload)

@@ -67,6 +67,8 @@ class World:
         self.store = DiskStore(self.loop, self.disk, self.faults)
         self.hub = self.products.hub(self.store, self.clock)
         self.hub.watch(self.book)
+        self.book.now = self.loop.time
+        self.book.slack_s = 4.0
         self.actor = Actor(self.loop, self.store, self.hub, self.clock, self.book)
         self.agent = self.products.agent(self.store, self.hub, self.clock, self.actor, self.actor.compact)
         self.products.prepare(self.agent)
@@ -99,6 +101,7 @@ class World:
                 await asyncio.sleep(self.random.random() ** 3 * 0.2)
         if shutdown:
             self.book.is_down = True
+            self.book.stops()
             work = asyncio.ensure_future(self.agent.shutdown())
             for _ in range(2):
                 self.run()
@@ -119,6 +122,7 @@ class World:
         self.faults = 0.0
         book = self.book
         book.running.clear()
+        book.compacting.clear()
         if book.is_lossy:
             return
         for ticket in book.tickets:
@@ -220,7 +224,7 @@ class World:
             self.cancel(ticket.run_id, session_id=ticket.session_id)
 
     def queue(self):
-        session_id = self.session()
+        session_id = max(self.sessions, key=self.agent.queued)
         items = self.agent.queue(session_id)["items"]
         if not items:
             return
@@ -317,13 +321,16 @@ class World:
         )
 
     async def quiet(self):
-        calm = 0
+        calm, pause = 0, 0.35
         while calm < 3:
-            await asyncio.sleep(0.35)
-            calm = calm + 1 if self.is_quiet() else 0
+            await asyncio.sleep(pause)
+            calm, pause = (calm + 1, 0.35) if self.is_quiet() else (0, min(pause * 1.5, 20))
 
     def check(self, *, down):
         book = self.book
+        if down and book.is_lossy:
+            # a server that stops while its disk refuses everything: what it could promise was checked on the way
+            return
         for session_id in self.deleted:
             book.seq.pop(session_id, None)
         lanes = {lane.session_id: lane for lane in self.agent._conductor.lanes}
@@ -346,7 +353,7 @@ class World:
             book.wrong(f"{ticket} never answered")
         if not book.original(ticket):
             return
-        run, state, reason = next(
+        _run, state, reason = next(
             entry for entry in self.disk.runs.values() if entry[0].message_id == ticket.answer.message_id
         )
         complete = book.completes.get(ticket.run_id) if ticket.run_id is not None else None
@@ -367,6 +374,8 @@ class World:
         if complete["cancelled"] and not ticket.covered:
             book.wrong(f"{ticket} cancelled by nobody")
         excused = down or self.life > 1 or book.is_lossy or self.faults
+        if ticket.must_interrupt and complete["stopReason"] not in ("interrupted", "cancelled", "error"):
+            book.wrong(f"{ticket} ended {complete['stopReason']} when the server stopped")
         if ticket.must_cancel and not complete["cancelled"] and not excused:
             book.wrong(f"{ticket} was cancelled and ended {complete['stopReason']}")
         if reason != complete["stopReason"]:

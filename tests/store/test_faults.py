@@ -178,8 +178,7 @@ async def test_many_waiting_groups_leave_in_one_transaction(sqlite, monkeypatch)
 
 async def test_aiosqlite_still_runs_whole_functions_in_one_thread():
     """Canary: what we use of aiosqlite's inside (`_execute`, `_conn`, `_thread`) is there and behaves."""
-    connection = opening.start_thread(lambda: sqlite3.connect(":memory:", check_same_thread=True))
-    await connection
+    connection = await opening.start_thread(lambda: sqlite3.connect(":memory:", check_same_thread=True))
     assert connection._thread.daemon
     order: list[int] = []
     waiting = [asyncio.ensure_future(opening.execute(connection, lambda _, n=n: order.append(n))) for n in range(5)]

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import logging
 
 import pytest
@@ -22,6 +23,7 @@ from lsp_agent.ports.store import (
 )
 from lsp_agent.store.memory import MemoryStore
 
+_EXAMPLES = itertools.count()
 HOSTILE = ["lone \ud800 surrogate", "pair \ud83d\ude42", "nul \0 nul", "plain"]
 
 
@@ -156,7 +158,9 @@ _WRITES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     groups=st.lists(st.lists(_WRITES, min_size=1, max_size=4), min_size=1, max_size=12),
     pauses=st.sets(st.integers(0, 11)),
@@ -168,7 +172,7 @@ async def test_grouping_changes_nothing_but_speed(sqlite, groups, pauses):
     assert base == 0
     reference = MemoryStore()
     await reference.write([PutSession(Session("s1"))])
-    prefix = f"{id(groups)}-"
+    prefix = f"{next(_EXAMPLES)}-"
     order, futures, expected = [], [], []
     for number, group in enumerate(groups):
         named = [_named(write, prefix) for write in group]
@@ -198,3 +202,12 @@ def _named(write, prefix):
 
 def _shape(outcome):
     return "failed" if isinstance(outcome, Exception) else [repr(one) for one in outcome]
+
+
+async def test_a_save_beside_a_refused_run_does_not_take_a_later_save_with_it(store):
+    await store.write([PutSession(Session("s1")), AcceptRun(Run("k1", "s1", "r1", "m", "p"))])
+    refused = store.write([note("m1", "one"), AcceptRun(Run("k2", "s1", "r1", "m", "p"))])
+    later = store.write([note("m1", "two")])
+    assert (await refused)[1].duplicate.run.run_key == "k1"
+    await later
+    assert [one.text for one in (await store.messages("s1"))[0]] == ["two"]

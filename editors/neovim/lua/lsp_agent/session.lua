@@ -1,0 +1,429 @@
+-- One session as a fold: events of the server in, a plain view model and a list of effects out.
+-- Pure: no vim.api, no clock, no I/O, so that recorded transcripts test it and every editor can share them.
+-- Text is kept in pieces and joined when somebody looks: ten thousand deltas cost what they weigh.
+
+local M = {}
+
+local NULL = vim.NIL
+local EPHEMERAL = {
+  agent_message_chunk = true,
+  agent_thought_chunk = true,
+  tool_input_chunk = true,
+  tool_call_content_chunk = true,
+  terminal_output_chunk = true,
+  usage_update = true,
+  resync = true,
+}
+local MAX_NOTICES = 200
+
+---@class (exact) lsp_agent.LiveTool: lsp_agent.Tool
+---@field pieces string[] Output chunks that are not joined into `output` yet
+
+---@class (exact) lsp_agent.LiveMessage
+---@field id string
+---@field role string
+---@field pieces table<string, string[]> By field: `text` and `thought`
+---@field tools lsp_agent.LiveTool[]
+---@field attachments lsp_agent.Json[]
+---@field finish lsp_agent.Json?
+---@field model string?
+
+---@class (exact) lsp_agent.Session
+---@field id string
+---@field seq integer
+---@field title string
+---@field state string
+---@field order lsp_agent.LiveMessage[]
+---@field messages table<string, lsp_agent.LiveMessage>
+---@field tools table<string, { message: lsp_agent.LiveMessage, tool: lsp_agent.LiveTool }>
+---@field stored integer How many messages of `order` came from a snapshot
+---@field queue lsp_agent.Queue
+---@field pending lsp_agent.Permission[]
+---@field usage lsp_agent.Json?
+---@field plan lsp_agent.Json[]
+---@field options lsp_agent.Json[]
+---@field changes lsp_agent.Json[]
+---@field notices lsp_agent.Notice[]
+---@field completes lsp_agent.Json[]
+---@field active_run string?
+
+---A session nothing is known of yet.
+---@param id string
+---@return lsp_agent.Session
+function M.new(id)
+  return {
+    id = id,
+    seq = 0,
+    title = '',
+    state = 'idle',
+    order = {},
+    messages = {},
+    tools = {},
+    stored = 0,
+    queue = { revision = 0, count = 0, items = {} },
+    pending = {},
+    plan = {},
+    options = {},
+    changes = {},
+    notices = {},
+    completes = {},
+  }
+end
+
+---A value as Lua knows it: JSON's null is nil.
+---@generic T
+---@param value T
+---@return T?
+function M.present(value)
+  if value == NULL then
+    return nil
+  end
+  return value
+end
+local present = M.present
+
+---The texts of a content list joined.
+---@param content any
+---@return string
+local function joined(content)
+  local texts = {}
+  for _, part in ipairs(type(content) == 'table' and content or {}) do
+    if part.type == 'text' and type(part.text) == 'string' then
+      texts[#texts + 1] = part.text
+    elseif part.type == 'content' and type(part.content) == 'table' then
+      texts[#texts + 1] = part.content.text or ''
+    end
+  end
+  return table.concat(texts)
+end
+
+---The whole text (or thought) of a message.
+---@param message lsp_agent.LiveMessage
+---@param field 'text'|'thought'
+---@return string
+function M.text(message, field)
+  local pieces = message.pieces[field]
+  if #pieces > 1 then
+    pieces = { table.concat(pieces) }
+    message.pieces[field] = pieces
+  end
+  return pieces[1] or ''
+end
+
+---The output of a tool call.
+---@param tool lsp_agent.LiveTool
+---@return string
+function M.output(tool)
+  if #tool.pieces > 0 then
+    tool.output = tool.output .. table.concat(tool.pieces)
+    tool.pieces = {}
+  end
+  return tool.output
+end
+
+---The message of that id, made when it is new.
+---@param session lsp_agent.Session
+---@param id string
+---@param role string
+---@param at integer? Position; at the end when absent
+---@return lsp_agent.LiveMessage message
+---@return boolean is_new
+function M.ensure_message(session, id, role, at)
+  local message = session.messages[id]
+  if message then
+    return message, false
+  end
+  message = { id = id, role = role, pieces = { text = {}, thought = {} }, tools = {}, attachments = {} }
+  session.messages[id] = message
+  table.insert(session.order, at or #session.order + 1, message)
+  return message, true
+end
+
+---The tool call of that id, made when it is new.
+---@param session lsp_agent.Session
+---@param message lsp_agent.LiveMessage
+---@param id string
+---@return lsp_agent.LiveTool
+function M.ensure_tool(session, message, id)
+  local held = session.tools[id]
+  if held then
+    return held.tool
+  end
+  local tool = { id = id, name = '', title = '', kind = 'other', status = 'pending', output = '', pieces = {} }
+  message.tools[#message.tools + 1] = tool
+  session.tools[id] = { message = message, tool = tool }
+  return tool
+end
+
+---@alias lsp_agent.Handler fun(session: lsp_agent.Session, update: lsp_agent.Json, event: lsp_agent.Event): lsp_agent.Effect[]
+
+---@type table<string, lsp_agent.Handler>
+local handlers = {}
+
+function handlers.user_message(session, update)
+  local message = M.ensure_message(session, update.messageId, 'user')
+  message.role = 'user'
+  message.pieces.text = { joined(update.content) }
+  message.attachments = present(update.attachments) or {}
+  message.finish = { reason = 'stop' }
+  return { { op = 'message', id = message.id } }
+end
+
+---@param field 'text'|'thought'
+---@return lsp_agent.Handler
+local function chunk_of(field)
+  return function(session, update)
+    local message, is_new = M.ensure_message(session, update.messageId, 'assistant')
+    local text = update.content and update.content.text or ''
+    table.insert(message.pieces[field], text)
+    local effect = { op = field, id = message.id, append = text }
+    return is_new and { { op = 'message', id = message.id }, effect } or { effect }
+  end
+end
+
+handlers.agent_message_chunk = chunk_of('text')
+handlers.agent_thought_chunk = chunk_of('thought')
+
+---@param field 'text'|'thought'
+---@return lsp_agent.Handler
+local function full_of(field)
+  return function(session, update)
+    local message, is_new = M.ensure_message(session, update.messageId, 'assistant')
+    local whole, effects = joined(update.content), {}
+    if is_new or present(update.finish) or (present(update.model) and message.model ~= update.model) then
+      effects[1] = { op = 'message', id = message.id }
+    end
+    message.model = present(update.model) or message.model
+    message.finish = present(update.finish) or message.finish
+    if update.content ~= nil and M.text(message, field) ~= whole then
+      message.pieces[field] = { whole }
+      effects[#effects + 1] = { op = field, id = message.id }
+    end
+    return effects
+  end
+end
+
+handlers.agent_message = full_of('text')
+handlers.agent_thought = full_of('thought')
+
+local TOOL_FIELDS =
+  { name = 'name', title = 'title', kind = 'kind', status = 'status', locations = 'locations', rawInput = 'input' }
+
+function handlers.tool_call_update(session, update)
+  local held = session.tools[update.toolCallId]
+  local message_id = held and held.message.id or present(update.messageId) or update.toolCallId
+  local message, is_new = M.ensure_message(session, message_id, 'assistant')
+  local tool = M.ensure_tool(session, message, update.toolCallId)
+  for wire, field in pairs(TOOL_FIELDS) do
+    if update[wire] ~= nil then
+      tool[field] = present(update[wire])
+    end
+  end
+  if update.content ~= nil then
+    tool.output, tool.pieces = joined(present(update.content)), {}
+  end
+  local effect = { op = 'tool', id = message.id, tool = tool.id }
+  return is_new and { { op = 'message', id = message.id }, effect } or { effect }
+end
+
+function handlers.tool_call_content_chunk(session, update)
+  local held = session.tools[update.toolCallId]
+  if not held then
+    return {}
+  end
+  table.insert(held.tool.pieces, update.content and update.content.text or '')
+  return { { op = 'tool', id = held.message.id, tool = held.tool.id } }
+end
+
+function handlers.plan_update(session, update)
+  session.plan = update.entries or {}
+  return { { op = 'plan' } }
+end
+
+function handlers.usage_update(session, update)
+  session.usage = {
+    usedTokens = update.usedTokens,
+    contextWindow = update.contextWindow,
+    costUsd = update.costUsd,
+    estimated = update.estimated,
+  }
+  return { { op = 'usage' } }
+end
+
+function handlers.state_update(session, update, event)
+  session.state = update.state
+  session.active_run = update.state ~= 'idle' and (present(event.runId) or session.active_run) or nil
+  return { { op = 'state' } }
+end
+
+function handlers.queue_update(session, update)
+  local items = update.items or {}
+  session.queue = { revision = update.revision, count = update.count or #items, items = items }
+  return { { op = 'queue' } }
+end
+
+---@param session lsp_agent.Session
+---@param request_id string
+local function forget_pending(session, request_id)
+  for index = #session.pending, 1, -1 do
+    if session.pending[index].requestId == request_id then
+      table.remove(session.pending, index)
+    end
+  end
+end
+
+function handlers.permission_requested(session, update)
+  local record = {}
+  for key, value in pairs(update) do
+    record[key] = key ~= 'sessionUpdate' and value or nil
+  end
+  forget_pending(session, record.requestId)
+  table.insert(session.pending, record)
+  return { { op = 'permission', id = record.requestId, value = record } }
+end
+
+function handlers.permission_resolved(session, update)
+  forget_pending(session, update.requestId)
+  local answer = { outcome = update.outcome, by = present(update.resolvedBy) }
+  return { { op = 'permission', id = update.requestId, value = answer } }
+end
+
+function handlers.changes_update(session, update)
+  for _, file in ipairs(update.files or {}) do
+    table.insert(session.changes, file)
+  end
+  return { { op = 'changes', value = update.files or {} } }
+end
+
+function handlers.session_info_update(session, update)
+  if update.title ~= nil then
+    session.title = present(update.title) or ''
+  end
+  if present(update.todos) then
+    session.plan = update.todos
+  end
+  return { { op = 'title' } }
+end
+
+function handlers.config_option_update(session, update)
+  session.options = update.options or {}
+  return { { op = 'options' } }
+end
+
+function handlers.compaction_update(_, update)
+  return { { op = 'compaction', value = update.status } }
+end
+
+function handlers.notice(session, update)
+  local notice = { level = update.level, code = update.code, message = update.message }
+  table.insert(session.notices, notice)
+  if #session.notices > MAX_NOTICES then
+    table.remove(session.notices, 1)
+  end
+  return { { op = 'notice', value = notice } }
+end
+
+function handlers.resync(_, update)
+  return { { op = 'resync', value = update.afterSeq } }
+end
+
+---Take in one `agent/event`. A durable event that is known already, and events of another session, change nothing.
+---@param session lsp_agent.Session
+---@param event lsp_agent.Event
+---@return lsp_agent.Effect[]
+function M.apply(session, event)
+  local update = event.update
+  local kind = update and update.sessionUpdate
+  if event.sessionId ~= session.id or type(kind) ~= 'string' then
+    return {}
+  end
+  if not EPHEMERAL[kind] then
+    if event.seq <= session.seq then
+      return {}
+    end
+    session.seq = event.seq
+  end
+  local handle = handlers[kind]
+  return handle and handle(session, update, event) or {}
+end
+
+---Take in `agent/runComplete`.
+---@param session lsp_agent.Session
+---@param params lsp_agent.Json
+---@return lsp_agent.Effect[]
+function M.complete(session, params)
+  if params.sessionId ~= session.id or params.seq <= session.seq then
+    return {}
+  end
+  session.seq = params.seq
+  local done = {
+    runId = present(params.runId),
+    stopReason = params.stopReason,
+    cancelled = params.cancelled,
+    error = present(params.error),
+  }
+  table.insert(session.completes, done)
+  if session.active_run == done.runId then
+    session.active_run = nil
+  end
+  return { { op = 'complete', value = params } }
+end
+
+---Ready the session for a stream that begins again: what is being written right now is sent once more as a whole.
+---@param session lsp_agent.Session
+function M.restart_streams(session)
+  for _, message in ipairs(session.order) do
+    if message.role == 'assistant' and not message.finish then
+      message.pieces = { text = {}, thought = {} }
+    end
+  end
+end
+
+---The view model: plain JSON, independent of the session.
+---@param session lsp_agent.Session
+---@return lsp_agent.ViewModel
+function M.view_model(session)
+  local messages = {}
+  for index, message in ipairs(session.order) do
+    local tools = {}
+    for number, tool in ipairs(message.tools) do
+      tools[number] = {
+        id = tool.id,
+        name = tool.name,
+        title = tool.title,
+        kind = tool.kind,
+        status = tool.status,
+        input = tool.input,
+        output = M.output(tool),
+        locations = tool.locations,
+      }
+    end
+    messages[index] = {
+      id = message.id,
+      role = message.role,
+      text = M.text(message, 'text'),
+      thought = M.text(message, 'thought'),
+      tools = tools,
+      attachments = message.attachments,
+      finish = message.finish,
+      model = message.model,
+    }
+  end
+  return {
+    sessionId = session.id,
+    seq = session.seq,
+    title = session.title,
+    state = session.state,
+    messages = messages,
+    queue = session.queue,
+    pending = session.pending,
+    usage = session.usage,
+    plan = session.plan,
+    options = session.options,
+    changes = session.changes,
+    notices = session.notices,
+    completes = session.completes,
+  }
+end
+
+return M

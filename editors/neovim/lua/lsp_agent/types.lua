@@ -1,0 +1,129 @@
+---@meta
+-- Annotations only: what travels on the wire (PROTOCOL.md) and what the fold makes of it. Nothing here is ever run.
+
+---@alias lsp_agent.Json table<string, any>
+
+---One `agent/event` as it comes from the server.
+---@class (exact) lsp_agent.Event
+---@field sessionId string
+---@field runId string? Absent or null for a turn without a run id
+---@field seq integer Number of the last durable event
+---@field chunk integer? Only on chunks
+---@field parent lsp_agent.Json? Only on events of a sub-agent
+---@field update lsp_agent.Json `sessionUpdate` and its fields
+
+---@class (exact) lsp_agent.Tool
+---@field id string
+---@field name string
+---@field title string
+---@field kind string read, edit, search, execute, other …
+---@field status string pending, in_progress, completed, failed, rejected, cancelled
+---@field input any? `rawInput`
+---@field output string Text of the result, or of its chunks so far
+---@field locations lsp_agent.Json[]?
+
+---One message of the view model.
+---@class (exact) lsp_agent.Message
+---@field id string
+---@field role string user or assistant
+---@field text string
+---@field thought string
+---@field tools lsp_agent.Tool[]
+---@field attachments lsp_agent.Json[]
+---@field finish lsp_agent.Json? `{reason, message?, details?}`; absent while it is written
+---@field model string?
+
+---@class (exact) lsp_agent.QueueItem
+---@field runId string?
+---@field messageId string
+---@field position integer
+---@field preview string
+---@field kind string queued or fold
+---@field acceptedAt string
+
+---@class (exact) lsp_agent.Queue
+---@field revision integer
+---@field count integer
+---@field items lsp_agent.QueueItem[]
+
+---@class (exact) lsp_agent.Option
+---@field optionId string
+---@field kind string allow_once, allow_session, allow_always, reject_once, reject_always
+---@field name string Shown verbatim
+---@field pattern string?
+---@field scope string?
+
+---@class (exact) lsp_agent.Permission
+---@field requestId string
+---@field sessionId string
+---@field runId string?
+---@field toolCallId string
+---@field tool string
+---@field title string
+---@field description string?
+---@field subject lsp_agent.Json
+---@field options lsp_agent.Option[]
+---@field createdAt string
+
+---@class (exact) lsp_agent.Notice
+---@field level string info, warning, error
+---@field code string
+---@field message string
+
+---What a view needs of one session: plain JSON, the same in every language.
+---@class (exact) lsp_agent.ViewModel
+---@field sessionId string
+---@field seq integer
+---@field title string
+---@field state string idle, running, requires_action
+---@field messages lsp_agent.Message[]
+---@field queue lsp_agent.Queue
+---@field pending lsp_agent.Permission[]
+---@field usage lsp_agent.Json? `{usedTokens, contextWindow, costUsd, estimated}`
+---@field plan lsp_agent.Json[]
+---@field options lsp_agent.Json[]
+---@field changes lsp_agent.Json[] Files with their hunks, in the order they were changed
+---@field notices lsp_agent.Notice[]
+---@field completes lsp_agent.Json[] `{runId, stopReason, cancelled, error?}` of every run that ended
+
+---What one event changed, for an incremental view.
+---@class (exact) lsp_agent.Effect
+---@field op string message, text, thought, tool, permission, queue, state, usage, title, plan, options, changes, notice, complete, compaction, resync
+---@field id string? The message; for `permission` the request
+---@field tool string? The tool call
+---@field append string? Text that was added; absent = read the whole again
+---@field value any? What came, for effects that are events of the moment
+
+---@class (exact) lsp_agent.Config
+---@field cmd string[] Server command; default { 'lsp-agent', 'serve' }
+---@field cmd_env table<string, string>? Extra environment of the server
+---@field root_markers string[] What marks a workspace root
+---@field when_busy string What `:Agent ask` does in a busy session: queue, fold, reject or interrupt. Default queue
+---@field attach_buffer boolean Send the current buffer along with every prompt. Default true
+---@field restore boolean Attach to the workspace's last session on start. Default true
+---@field permission string Where a question is asked: `chat` (keys) or `select` (vim.ui.select). Default chat
+---@field push_selection boolean Tell the server cursor and selection. Default true
+---@field push_diagnostics boolean Tell the server what other language servers report. Default true
+---@field selection_debounce_ms integer Milliseconds without movement before a selection is sent. Default 120
+---@field signs boolean Show pending hunks in the buffers. Default true
+---@field restarts integer Restarts of a crashed server before the plugin gives up. Default 3
+---@field window lsp_agent.WindowConfig
+---@field keys lsp_agent.KeysConfig
+---@field log_level integer One of vim.log.levels. Default WARN
+
+---@class (exact) lsp_agent.WindowConfig
+---@field width integer Columns of the chat window. Default 80
+---@field input_height integer Lines of the input window. Default 6
+
+---@class (exact) lsp_agent.KeysConfig
+---@field allow_once string
+---@field allow_session string
+---@field allow_always string
+---@field reject_once string
+---@field reject_always string
+---@field reject_message string Reject and tell the model why
+---@field permission_menu string All options in vim.ui.select
+---@field input string Go to the input window
+---@field stop string
+---@field queue string
+---@field close string

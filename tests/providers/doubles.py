@@ -1,0 +1,78 @@
+"""What the tests of providers share: messages, requests, adapters pointed at the fake service."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from lsp_agent.domain.message import (
+    AttachmentPart,
+    Message,
+    Part,
+    ReasoningPart,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from lsp_agent.domain.model import Model
+from lsp_agent.domain.stream import StreamEvent, TextDelta
+from lsp_agent.ports.provider import Provider, Request, ToolSpec
+from lsp_agent.providers.anthropic import AnthropicProvider
+from lsp_agent.providers.openai_chat import OpenAIChatProvider
+from lsp_agent.providers.openai_responses import OpenAIResponsesProvider
+
+SECRET = "sk-test-0123456789abcdef"
+PNG = b"\x89PNG\r\n\x1a\nfake"
+VIEW = ToolSpec("view", "Reads a file.", {"type": "object", "properties": {"file_path": {"type": "string"}}})
+
+
+def message(role: Role, *parts: Part, provider: str | None = None) -> Message:
+    return Message("m", "s", role, list(parts), provider=provider)
+
+
+def user(*parts: Part | str) -> Message:
+    return message(Role.USER, *[TextPart(part) if isinstance(part, str) else part for part in parts])
+
+
+def assistant(*parts: Part | str, provider: str | None = None) -> Message:
+    made = [TextPart(part) if isinstance(part, str) else part for part in parts]
+    return message(Role.ASSISTANT, *made, provider=provider)
+
+
+def call(call_id: str, name: str = "view", arguments: str = '{"file_path":"a.py"}') -> ToolCallPart:
+    return ToolCallPart(call_id, name, arguments, finished=True)
+
+
+def result(call_id: str, content: str = "done", **more: Any) -> Message:
+    return message(Role.TOOL, ToolResultPart(call_id, "view", content, **more))
+
+
+def image(mime: str = "image/png") -> AttachmentPart:
+    return AttachmentPart(mime, data=PNG, name="shot.png")
+
+
+def thought(**data: Any) -> ReasoningPart:
+    return ReasoningPart("hmm", provider_data=data)
+
+
+def request_of(*messages: Message, **more: Any) -> Request:
+    model = more.pop("model", Model("fake", "fake-large", max_output_tokens=1000))
+    return Request(model=model, system=more.pop("system", ("Be kind.",)), messages=messages or (user("Hello"),), **more)
+
+
+def make_provider(dialect: str, url: str, key: str = SECRET, **more: Any) -> Provider:
+    if dialect == "anthropic":
+        return AnthropicProvider("fake", api_key=key, base_url=url, **more)
+    if dialect == "responses":
+        return OpenAIResponsesProvider("fake", api_key=key, base_url=f"{url}/v1", **more)
+    return OpenAIChatProvider("fake", api_key=key, base_url=f"{url}/v1", **more)
+
+
+async def collect(provider: Provider, request: Request | None = None) -> list[StreamEvent]:
+    events: list[StreamEvent] = []
+    async for batch in provider.stream(request or request_of()):
+        events.extend(batch)
+    return events
+
+
+def text_of(events: Iterable[StreamEvent]) -> str:
+    return "".join([event.text for event in events if isinstance(event, TextDelta)])
