@@ -6,7 +6,8 @@ Imported after `initialize` is answered: this is where the weight is.
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,20 @@ from lsp_agent.agent.agent import Agent
 from lsp_agent.agent.approvals import Approvals
 from lsp_agent.agent.compaction import CompactRunner
 from lsp_agent.agent.hub import Hub
-from lsp_agent.agent.services import TurnLimits, TurnServices
+from lsp_agent.agent.services import TurnControl, TurnLimits, TurnServices
 from lsp_agent.agent.sessions import Sessions, SessionWorld
 from lsp_agent.agent.turn import TurnRunner
 from lsp_agent.clock import SystemClock
+from lsp_agent.config.live import LiveConfig
 from lsp_agent.config.load import load_config
 from lsp_agent.config.paths import DataDirRefused, config_file, data_dir, refuse_inside
 from lsp_agent.config.sections import Config, ProviderSection
 from lsp_agent.domain.errors import ProviderError, StoreError
 from lsp_agent.domain.model import Model
-from lsp_agent.domain.run import Run
-from lsp_agent.policy.rules import Policy
+from lsp_agent.domain.run import Outcome, Run
+from lsp_agent.policy.rules import Policy, Verdict, parse_rule
+from lsp_agent.ports.approver import PermissionAsk
+from lsp_agent.ports.events import Events
 from lsp_agent.protocol import convert
 from lsp_agent.providers.registry import ProviderRegistry
 from lsp_agent.providers.settings import ProviderSettings, ProvidersSettings
@@ -51,89 +55,192 @@ async def build_core(
     Raises: StoreError when the data directory is locked or unusable; its text is for the user.
     """
     roots = Roots([Path(path) for path in agreed.roots])
-    config = load_config(os.environ, flags, (agreed.options,), project_root=roots.paths[0])
+    rules = Rules()
+    live = LiveConfig(
+        lambda last_good: load_config(
+            os.environ, flags, (agreed.options,), project_root=roots.paths[0], last_good=last_good
+        ),
+        rules.follow,
+    )
+    rules.follow(live.current)
     directory, notices = _data_dir(roots)
     redactor = log.Redactor()
     installed = log.install(directory, redactor)
     store = await SqliteStore.open(directory, clock_ms=clock.now_ms, workspace=str(roots.paths[0]))
-    workspace = OverlayWorkspace(roots, editors)
     hub = Hub(store, clock)
-    policy = Policy(allow=config.permissions.allow, deny=config.permissions.deny)
-    approvals = Approvals(store=store, events=hub, clock=clock, decide=policy.decide_ask, roots=lambda: roots.paths)
-    providers = ProviderRegistry(lambda: provider_settings(config), os.environ, on_secret=redactor.register)
-
-    def withhold(path: Path) -> bool:
-        root = roots.containing(path)
-        return policy.withholds(path.as_posix(), path.relative_to(root).as_posix() if root is not None else None)
-
-    tools = BuiltinTools(withhold=withhold, disabled=config.tools.disabled)
+    providers = ProviderRegistry(lambda: provider_settings(live.current), os.environ, on_secret=redactor.register)
     services = TurnServices(
         store=store,
         events=hub,
         providers=providers,
-        tools=tools,
-        workspace=workspace,
-        approver=approvals,
+        tools=BuiltinTools(withhold=lambda path: rules.withholds(path, roots), disabled=live.current.tools.disabled),
+        workspace=OverlayWorkspace(roots, editors),
+        approver=Approvals(store=store, events=hub, clock=clock, decide=rules.decide, roots=lambda: roots.paths),
         clock=clock,
-        limits=lambda: turn_limits(config),
+        limits=lambda: turn_limits(live.current),
         editor_facts=lambda: _editor_facts(agreed),
     )
-    turns = TurnRunner(services)
-    agent: Agent
-    sessions = Sessions(
-        SessionWorld(
-            store=store,
-            events=hub,
-            clock=clock,
-            providers=providers,
-            wire=convert,
-            open_session=hub.load,
-            flush=lambda _session_id: None,
-            activity=lambda session_id: (agent.is_busy(session_id), agent.queued(session_id)),
-            default_mode=lambda: config.permissions.mode,
-            default_root=lambda: roots.paths[0].as_uri(),
+    world = World(services, store, hub, providers, live, roots)
+    core = replace(
+        world.core(),
+        log_path=str(installed.path),
+        notices=(*notices, *store.notices, *live.news(), *rules.problems),
+        default_mode=live.current.permissions.mode,
+    )
+    await asyncio.gather(core.approvals.load(), asyncio.to_thread(load_all))
+    await core.agent.recover()
+    return core
+
+
+class Rules:
+    """The permission rules in force. A rule that cannot be read is dropped with every allow rule beside it."""
+
+    def __init__(self) -> None:
+        self._policy = Policy()
+        self.problems: list[str] = []
+
+    def follow(self, config: Config) -> None:
+        """Take the rules of a configuration that was just read."""
+        allow, deny = config.permissions.allow, config.permissions.deny
+        try:
+            self._policy = Policy(allow=allow, deny=deny)
+        except ValueError as error:
+            self.problems.append(f"permissions: {error}; no allow rule is in force")
+            self._policy = Policy(deny=[text for text in deny if _is_rule(text)])
+
+    def decide(self, ask: PermissionAsk, mode: str, shown: str | None, granted: bool | None) -> Verdict:
+        """See `Policy.decide_ask`."""
+        return self._policy.decide_ask(ask, mode, shown, granted)
+
+    def withholds(self, path: Path, roots: Roots) -> bool:
+        """Whether a search must leave out this file's text."""
+        root = roots.containing(path)
+        return self._policy.withholds(path.as_posix(), path.relative_to(root).as_posix() if root is not None else None)
+
+
+def _is_rule(text: str) -> bool:
+    try:
+        parse_rule(text)
+    except ValueError:
+        return False
+    return True
+
+
+class World:
+    """Ties the agent, its sessions and its turns together; each needs the others."""
+
+    def __init__(
+        self,
+        services: TurnServices,
+        store: SqliteStore,
+        hub: Hub,
+        providers: ProviderRegistry,
+        live: LiveConfig,
+        roots: Roots,
+    ) -> None:
+        self._services = services
+        self._store = store
+        self._providers = providers
+        self._turns = TurnRunner(services)
+        self._sessions = Sessions(
+            SessionWorld(
+                store=store,
+                events=hub,
+                clock=services.clock,
+                providers=providers,
+                wire=convert,
+                open_session=hub.load,
+                flush=self._turns.flush,
+                activity=lambda session_id: (self._agent.is_busy(session_id), self._agent.queued(session_id)),
+                default_mode=lambda: live.current.permissions.mode,
+                default_root=lambda: roots.paths[0].as_uri(),
+            )
         )
-    )
+        self._turns.options_of = self._sessions.options_of
+        self._agent = Agent(
+            store,
+            hub,
+            services.clock,
+            FirstTurns(self._turns, providers, hub, live),
+            CompactRunner(services),
+            pending=self._pending,
+            snapshot=self._snapshot,
+            model_of=self._model_of,
+        )
 
-    async def snapshot(session_id: str) -> dict[str, Any]:
-        return {"session": await sessions.get(session_id), **await sessions.read(session_id)}
+    def core(self) -> Core:
+        """What the handlers work with."""
+        services = self._services
+        assert isinstance(services.approver, Approvals)
+        return Core(
+            agent=self._agent,
+            sessions=self._sessions,
+            approvals=services.approver,
+            workspace=services.workspace,
+            providers=self._providers,
+            tools=services.tools,
+            close=self._close,
+            preload=self._providers.preload,
+        )
 
-    agent = Agent(
-        store,
-        hub,
-        clock,
-        turns,
-        CompactRunner(services),
-        pending=lambda session_id: {"permissions": approvals.pending(session_id), "questions": []},
-        snapshot=snapshot,
-        model_of=_model_of(providers),
-    )
-    await asyncio.gather(approvals.load(), asyncio.to_thread(load_all))
-    await agent.recover()
+    def _pending(self, session_id: str) -> dict[str, list[Any]]:
+        assert isinstance(self._services.approver, Approvals)
+        return {"permissions": self._services.approver.pending(session_id), "questions": []}
 
-    async def close() -> None:
+    async def _snapshot(self, session_id: str) -> dict[str, Any]:
+        return {"session": await self._sessions.get(session_id), **await self._sessions.read(session_id)}
+
+    def _model_of(self, run: Run) -> Model | None:
+        try:
+            return self._providers.resolve(run.options.model)
+        except ProviderError:
+            return None
+
+    async def _close(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_S):
-                await turns.aclose(1.0)
-                await providers.close()
-                await store.close()
-                workspace.close()
+                await self._turns.aclose(1.0)
+                await self._providers.close()
+                await self._store.close()
         except (TimeoutError, StoreError) as error:
             _log.error("closing: %s", type(error).__name__)
 
-    return Core(
-        agent=agent,
-        sessions=sessions,
-        approvals=approvals,
-        workspace=workspace,
-        providers=providers,
-        tools=tools,
-        close=close,
-        preload=providers.preload,
-        log_path=str(installed.path),
-        notices=(*notices, *store.notices, *(str(problem) for problem in (*config.errors, *config.notices))),
-        default_mode=config.permissions.mode,
-    )
+
+class FirstTurns:
+    """A turn runner that reads a changed configuration, finds a model, and says once which when nobody chose it.
+
+    The notice goes out before any text of a buffer leaves the machine (CONFIGURATION, last section).
+    """
+
+    def __init__(self, turns: TurnRunner, providers: ProviderRegistry, events: Events, live: LiveConfig) -> None:
+        self._turns = turns
+        self._providers = providers
+        self._events = events
+        self._live = live
+        self._announced = False
+
+    async def __call__(self, run: Run, control: TurnControl) -> Outcome:
+        """Run one turn."""
+        await self._live.refresh()
+        for text in self._live.news():
+            self._notice(run, "warning", "configuration", text)
+        await self._providers.prepare()
+        if not self._announced:
+            self._announced = True
+            self._announce(run)
+        return await self._turns(run, control)
+
+    def _announce(self, run: Run) -> None:
+        try:
+            choice = self._providers.explain()
+        except ProviderError:
+            return  # the turn fails with the same error, in its own words
+        if not choice.is_configured:
+            self._notice(run, "info", "model", f"Using {choice.large.ref}: {choice.reason}.")
+
+    def _notice(self, run: Run, level: str, code: str, message: str) -> None:
+        update = {"sessionUpdate": "notice", "level": level, "code": code, "message": message}
+        self._events.durable(run.session_id, run, update)
 
 
 def turn_limits(config: Config) -> TurnLimits:
@@ -190,16 +297,6 @@ def _data_dir(roots: Roots) -> tuple[Path, list[str]]:
     except DataDirRefused as error:
         return directory, [str(error)]
     return directory, []
-
-
-def _model_of(providers: ProviderRegistry) -> Callable[[Run], Model | None]:
-    def model_of(run: Run) -> Model | None:
-        try:
-            return providers.resolve(run.options.model)
-        except ProviderError:
-            return None
-
-    return model_of
 
 
 def _editor_facts(agreed: Negotiated) -> tuple[str, ...]:

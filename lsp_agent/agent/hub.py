@@ -143,11 +143,14 @@ class Hub:
         return channel.sent if channel is not None else 0
 
     def subscribe(self, session_id: str, subscriber: Subscriber) -> None:
-        """From now on, and with the text that is streaming right now. The session must be open; twice is once.
+        """From now on, and with the text that is streaming right now. Twice is once; a no-op for a session that
+        is not open (deleted meanwhile).
 
         A subscriber that is attaching right now is left alone: attaching ends in a subscription.
         """
-        channel = self._channels[session_id]
+        channel = self._channels.get(session_id)
+        if channel is None:
+            return
         if id(subscriber) not in channel.subscribers and id(subscriber) not in channel.attaching:
             channel.subscribers[id(subscriber)] = subscriber
             self._catch_up(channel, subscriber)

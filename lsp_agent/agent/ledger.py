@@ -17,7 +17,7 @@ from lsp_agent.ports.store import SetRunState, Store, Write
 
 _log = logging.getLogger(__name__)
 
-RETRY_DELAYS_S = (0.05, 0.25, 1.0, 2.0)
+RETRY_DELAYS_S = (0.0, 0.05, 0.25, 1.0, 2.0)
 MEND_DELAYS_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Pauses between attempts to write what was let go; the last one repeats."""
 

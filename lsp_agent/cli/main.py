@@ -18,9 +18,7 @@ def run_command(arguments: list[str]) -> int:
     serve.add_arguments(commands.add_parser("serve", help="the language server, on stdio"))
     run.add_arguments(commands.add_parser("run", help="one prompt from the terminal, streamed"))
     sessions.add_arguments(commands.add_parser("sessions", help="list, show, export, rename or delete sessions"))
-    doctor.add_arguments(
-        commands.add_parser("doctor", help="what was found, which model is used, what is missing")
-    )
+    doctor.add_arguments(commands.add_parser("doctor", help="what was found, which model is used, what is missing"))
     config.add_arguments(commands.add_parser("config", help="the settings in force"))
     commands.add_parser("schema", help="the JSON Schema of the protocol")
     options = parser.parse_args(arguments)

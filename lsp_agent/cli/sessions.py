@@ -64,7 +64,5 @@ async def _command(arguments: argparse.Namespace) -> int:
 async def _list(client: Client, query: str | None, limit: int) -> None:
     params: dict[str, Any] = {"limit": limit, **({"query": query} if query else {})}
     for entry in (await client.request("agent/session/list", params))["sessions"]:
-        cost = f"${entry['costUsd']:.4f}"
-        print(
-            f"{entry['sessionId']}  {entry['updatedAt'][:16]}  {entry['messageCount']:>4}  {cost:>9}  {entry['title']}"
-        )
+        counts = f"{entry['messageCount']:>4}  ${entry['costUsd']:.4f}"
+        print(f"{entry['sessionId']}  {entry['updatedAt'][:16]}  {counts:>14}  {entry['title']}")

@@ -34,6 +34,8 @@ class Choice:
     """One sentence for people; never holds a key's value."""
     local: bool
     """True when no text leaves this machine."""
+    is_configured: bool = False
+    """The configuration names it, or its provider; otherwise the user is told once."""
 
 
 @dataclass(slots=True)
@@ -165,18 +167,18 @@ class ProviderRegistry:
         if settings.large:
             large = self._named(settings.large, settings)
             small = self._named(settings.small, settings) if settings.small else large
-            return Choice(large, small, "the configuration says so (models.large)", local=self._stays_here(large))
+            return Choice(large, small, "the configuration says so (models.large)", self._stays_here(large), True)
         for block in settings.providers:
             models = self._models_of(self._provider(block.provider_id, settings))
             if block.type != SCRIPTED_ID and models:
                 small = self._named(settings.small, settings) if settings.small else models[0]
                 reason = f"it is the first model of the configured provider {block.provider_id!r}"
-                return Choice(models[0], small, reason, local=self._stays_here(models[0]))
+                return Choice(models[0], small, reason, self._stays_here(models[0]), is_configured=True)
         scripted = next((block for block in settings.providers if block.type == SCRIPTED_ID), None)
         if scripted is not None and scripted.options.get("script"):
             model = replace(_DEMO, provider_id=scripted.provider_id, model_id="script", name="Script (no model)")
             model = scripted.models[0] if scripted.models else model
-            return Choice(model, model, "a script is configured", local=True)
+            return Choice(model, model, "a script is configured", local=True, is_configured=True)
         for service in SERVICES:
             name = self._key_name(service)
             if name:

@@ -1,4 +1,4 @@
-"""What there is to choose from (PROTOCOL 7): models and tools. Of commands, rules and MCP servers there are none yet."""
+"""What there is to choose from (PROTOCOL 7): models and tools. Commands, rules, MCP servers: none yet."""
 
 from typing import Any
 

@@ -1,7 +1,8 @@
 """The server: who is connected, how far it has started, and how it ends.
 
 `initialize` is answered from plain data at once; configuration, database and models come after it. Everything that
-needs them waits in wire order until they are there, so nothing overtakes. Knows no agent method: those are in `handlers`.
+needs them waits in wire order until they are there, so nothing overtakes. The agent methods are in
+`handlers`.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """A small world for tests: the agent on a virtual clock, a disk of its own, and turns that do what the test says."""
 
 import asyncio
+import inspect
 import itertools
 
 import orjson
@@ -50,6 +51,27 @@ class Connection:
         return [line.split("complete ")[1] for line in self.lines if " complete " in line]
 
 
+class Inside:
+    """An object whose plain methods are called on the running loop, as the server calls them."""
+
+    def __init__(self, loop, inner):
+        self._loop = loop
+        self._inner = inner
+
+    def __getattr__(self, name):
+        found = getattr(self._inner, name)
+        if not inspect.ismethod(found) or inspect.iscoroutinefunction(found):
+            return found
+
+        def call(*arguments, **options):
+            async def inside():
+                return found(*arguments, **options)
+
+            return self._loop.run_until_complete(inside())
+
+        return call
+
+
 class Stage:
     def __init__(self, disk=None, *, turn=None, sessions=("s1",), **options):
         self.loop = SimLoop(0, shuffle=False)
@@ -66,7 +88,10 @@ class Stage:
         self.answers = []
         self.controls = {}
         self.compactions = []
-        self.agent = Agent(self.store, self.hub, self.clock, turn or self.turn, self.compact, **options)
+        self.next_lives = []
+        self.agent = Inside(
+            self.loop, Agent(self.store, self.hub, self.clock, turn or self.turn, self.compact, **options)
+        )
 
     async def turn(self, run, control):
         """Announces itself, waits until the test releases it, and ends well."""
@@ -124,7 +149,10 @@ class Stage:
     def crash(self):
         """The process dies now; a new one on the same disk."""
         self.loop.abandon()
-        return Stage(self.disk)
+        after = Stage(self.disk)
+        after.next_lives = self.next_lives
+        self.next_lives.append(after)
+        return after
 
     @property
     def lane(self):

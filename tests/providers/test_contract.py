@@ -294,7 +294,7 @@ async def test_F16_a_lone_surrogate_does_not_stop_a_request(provider: Provider, 
 
 
 async def test_F24_counters_that_make_no_sense_become_zero(provider: Provider, fake: FakeProvider):
-    fake.push([text("a"), {"usage": {"input": -5, "output": 10**30, "cache_read": 0}}])
+    fake.push([text("a"), {"usage": {"input": -5, "output": 10**18, "cache_read": 0}}])
     report = [event.usage for event in await collect(provider) if isinstance(event, UsageReport)][-1]
     assert report.input == 0
     assert 0 <= report.output <= 2**53

@@ -223,7 +223,8 @@ class Book:
         else:
             self.nameless.setdefault(session_id, []).append(event)
         self.completed_order.setdefault(session_id, []).append(run_id)
-        still_open = [
+        # two runs without an id cannot be told apart on the wire
+        still_open = run_id is not None and [
             call for call, (owner, where) in self.open_calls.items() if (owner, where) == (run_id, session_id)
         ]
         if still_open:

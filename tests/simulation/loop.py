@@ -52,12 +52,14 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def abandon(self):
         """The process dies: nothing that waits ever runs again."""
+        tasks = asyncio.all_tasks(self)
         self._ready.clear()
         self._scheduled.clear()
-        for task in asyncio.all_tasks(self):
-            task._log_destroy_pending = False
         self._selector = None
         self._closed = True
+        for task in tasks:
+            task._log_destroy_pending = False
+            task.get_coro().close()
 
 
 class SimClock:

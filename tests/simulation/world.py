@@ -328,7 +328,7 @@ class World:
 
     def check(self, *, down):
         book = self.book
-        if down and book.is_lossy:
+        if down and (book.is_lossy or self.faults):
             # a server that stops while its disk refuses everything: what it could promise was checked on the way
             return
         for session_id in self.deleted:

@@ -16,37 +16,6 @@ local EPHEMERAL = {
 }
 local MAX_NOTICES = 200
 
----@class (exact) lsp_agent.LiveTool: lsp_agent.Tool
----@field pieces string[] Output chunks that are not joined into `output` yet
-
----@class (exact) lsp_agent.LiveMessage
----@field id string
----@field role string
----@field pieces table<string, string[]> By field: `text` and `thought`
----@field tools lsp_agent.LiveTool[]
----@field attachments lsp_agent.Json[]
----@field finish lsp_agent.Json?
----@field model string?
-
----@class (exact) lsp_agent.Session
----@field id string
----@field seq integer
----@field title string
----@field state string
----@field order lsp_agent.LiveMessage[]
----@field messages table<string, lsp_agent.LiveMessage>
----@field tools table<string, { message: lsp_agent.LiveMessage, tool: lsp_agent.LiveTool }>
----@field stored integer How many messages of `order` came from a snapshot
----@field queue lsp_agent.Queue
----@field pending lsp_agent.Permission[]
----@field usage lsp_agent.Json?
----@field plan lsp_agent.Json[]
----@field options lsp_agent.Json[]
----@field changes lsp_agent.Json[]
----@field notices lsp_agent.Notice[]
----@field completes lsp_agent.Json[]
----@field active_run string?
-
 ---A session nothing is known of yet.
 ---@param id string
 ---@return lsp_agent.Session
@@ -154,8 +123,6 @@ function M.ensure_tool(session, message, id)
   session.tools[id] = { message = message, tool = tool }
   return tool
 end
-
----@alias lsp_agent.Handler fun(session: lsp_agent.Session, update: lsp_agent.Json, event: lsp_agent.Event): lsp_agent.Effect[]
 
 ---@type table<string, lsp_agent.Handler>
 local handlers = {}

@@ -88,11 +88,48 @@
 
 ---What one event changed, for an incremental view.
 ---@class (exact) lsp_agent.Effect
----@field op string message, text, thought, tool, permission, queue, state, usage, title, plan, options, changes, notice, complete, compaction, resync
+---@field op string message, text, thought, tool, permission, queue, state, usage, title, plan, options, changes, notice,
+---complete, compaction, resync
 ---@field id string? The message; for `permission` the request
 ---@field tool string? The tool call
 ---@field append string? Text that was added; absent = read the whole again
 ---@field value any? What came, for effects that are events of the moment
+
+-- How the fold keeps a session between two events.
+
+---@class (exact) lsp_agent.LiveTool: lsp_agent.Tool
+---@field pieces string[] Output chunks that are not joined into `output` yet
+
+---@class (exact) lsp_agent.LiveMessage
+---@field id string
+---@field role string
+---@field pieces table<string, string[]> By field: `text` and `thought`
+---@field tools lsp_agent.LiveTool[]
+---@field attachments lsp_agent.Json[]
+---@field finish lsp_agent.Json?
+---@field model string?
+
+---@class (exact) lsp_agent.Session
+---@field id string
+---@field seq integer
+---@field title string
+---@field state string
+---@field order lsp_agent.LiveMessage[]
+---@field messages table<string, lsp_agent.LiveMessage>
+---@field tools table<string, { message: lsp_agent.LiveMessage, tool: lsp_agent.LiveTool }>
+---@field stored integer How many messages of `order` came from a snapshot
+---@field queue lsp_agent.Queue
+---@field pending lsp_agent.Permission[]
+---@field usage lsp_agent.Json?
+---@field plan lsp_agent.Json[]
+---@field options lsp_agent.Json[]
+---@field changes lsp_agent.Json[]
+---@field notices lsp_agent.Notice[]
+---@field completes lsp_agent.Json[]
+---@field active_run string?
+
+---@alias lsp_agent.Handler
+---| fun(session: lsp_agent.Session, update: lsp_agent.Json, event: lsp_agent.Event): lsp_agent.Effect[]
 
 ---@class (exact) lsp_agent.Config
 ---@field cmd string[] Server command; default { 'lsp-agent', 'serve' }

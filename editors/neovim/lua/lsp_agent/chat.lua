@@ -1,0 +1,334 @@
+-- One workspace's conversation: its client, the sessions known in it, the one that is shown, and its view.
+-- Everything that talks to the server goes through `request`; events come in by `event` and `complete`.
+
+local config = require('lsp_agent.config')
+local errors = require('lsp_agent.errors')
+local fold = require('lsp_agent.session')
+local memory = require('lsp_agent.memory')
+local restoring = require('lsp_agent.restoring')
+
+---@class lsp_agent.Chat
+---@field root string
+---@field client_id integer?
+---@field instance string? The server's `instanceId`
+---@field abilities lsp_agent.Json What the server advertised
+---@field sessions table<string, lsp_agent.Session>
+---@field current string? Id of the session that is shown
+---@field ready boolean Connected and, when there was a session, attached
+---@field waiting fun()[] What waits for `ready`
+---@field crashes integer
+---@field leaving boolean The server is being stopped on purpose
+---@field next_options lsp_agent.Json Options chosen before there is a session
+---@field view lsp_agent.View
+---@field commands lsp_agent.Json[]
+local Chat = {}
+Chat.__index = Chat
+
+local M = {}
+
+---@type table<string, lsp_agent.Chat>
+local by_root = {}
+
+---The chat of a workspace, made when it is new.
+---@param root string
+---@return lsp_agent.Chat
+function M.of_root(root)
+  local chat = by_root[root]
+  if not chat then
+    chat = setmetatable({
+      root = root,
+      abilities = {},
+      sessions = {},
+      ready = false,
+      waiting = {},
+      crashes = 0,
+      leaving = false,
+      next_options = {},
+    }, Chat)
+    chat.view = require('lsp_agent.view').new(chat)
+    by_root[root] = chat
+  end
+  return chat
+end
+
+---@param client vim.lsp.Client
+---@return lsp_agent.Chat?
+function M.of_client(client)
+  return client.config.root_dir and M.of_root(client.config.root_dir --[[@as string]]) or nil
+end
+
+---The chat that the current buffer belongs to: the chat's own windows, else the file's workspace.
+---@return lsp_agent.Chat
+function M.here()
+  local bufnr = vim.api.nvim_get_current_buf()
+  local root = vim.b[bufnr].lsp_agent_root
+  return M.of_root(root or require('lsp_agent.client').root(bufnr))
+end
+
+---Every chat there is.
+---@return lsp_agent.Chat[]
+function M.all()
+  return vim.tbl_values(by_root)
+end
+
+---@return vim.lsp.Client?
+function Chat:client()
+  local client = self.client_id and vim.lsp.get_client_by_id(self.client_id)
+  return client and not client:is_stopped() and client or nil
+end
+
+---@return lsp_agent.Session?
+function Chat:session()
+  return self.current and self.sessions[self.current] or nil
+end
+
+---Call `go` once the server is there and the last session is attached; starts the server when it does not run.
+---@param go fun()?
+function Chat:when_ready(go)
+  if self.ready and self:client() then
+    return go and go()
+  end
+  if go then
+    table.insert(self.waiting, go)
+  end
+  if not self:client() then
+    self.leaving = false
+    self.client_id = require('lsp_agent.client').start(self.root)
+    if not self.client_id then
+      self.waiting = {}
+    end
+  end
+end
+
+---Send a request; `done` gets the result. An error is told to the user unless `failed` takes it.
+---@param method string
+---@param params lsp_agent.Json
+---@param done fun(result: lsp_agent.Json)?
+---@param failed fun(err: table)?
+---@param bufnr integer? Whose pending changes go first; default: the current buffer
+function Chat:request(method, params, done, failed, bufnr)
+  local client = self:client()
+  if not client then
+    return vim.notify('lsp-agent: the server is not running', vim.log.levels.WARN)
+  end
+  client:request(method, next(params) and params or vim.empty_dict(), function(err, result)
+    if err then
+      return failed and failed(err) or errors.report(err, method:match('[^/]+$'))
+    end
+    return done and done(result)
+  end, bufnr)
+end
+
+---Ask something about the session that is shown; does nothing but say so when there is none.
+---@param method string
+---@param params lsp_agent.Json
+---@param done fun(result: lsp_agent.Json)?
+function Chat:in_session(method, params, done)
+  self:when_ready(function()
+    if not self.current then
+      return vim.notify('lsp-agent: no session yet; ask something first')
+    end
+    self:request(method, vim.tbl_extend('force', { sessionId = self.current }, params), done)
+  end)
+end
+
+---@private
+function Chat:become_ready()
+  self.ready = true
+  local waiting = self.waiting
+  self.waiting = {}
+  for _, go in ipairs(waiting) do
+    go()
+  end
+end
+
+---Show a session (nil: an empty one that begins with the next prompt).
+---@param session_id string?
+function Chat:show(session_id)
+  self.current = session_id
+  if session_id and not self.sessions[session_id] then
+    self.sessions[session_id] = fold.new(session_id)
+  end
+  memory.remember(self.root, session_id)
+  self.view:render()
+  require('lsp_agent.status').changed()
+end
+
+---Join a session's stream where we left it, or with a snapshot, and show it.
+---@param session_id string
+---@param done fun()?
+function Chat:attach(session_id, done)
+  local known = self.sessions[session_id]
+  local after = known and known.seq > 0 and known.seq or nil
+  self:request('agent/session/attach', { sessionId = session_id, afterSeq = after }, function(result)
+    self.sessions[session_id] = restoring.attached(known or fold.new(session_id), result)
+    self:show(session_id)
+    self:read_on(session_id, vim.tbl_get(result, 'snapshot', 'nextCursor'))
+    self:request('agent/queue', { sessionId = session_id }, function(queue)
+      self.sessions[session_id].queue = queue
+      require('lsp_agent.status').changed()
+    end)
+    return done and done()
+  end, function(err)
+    if errors.kind(err) == 'SessionNotFound' then
+      self.sessions[session_id] = nil
+      self:show(nil)
+    else
+      errors.report(err, 'attach')
+    end
+    return done and done()
+  end)
+end
+
+---The rest of a long session, a page at a time.
+---@param session_id string
+---@param cursor string?
+function Chat:read_on(session_id, cursor)
+  if not cursor then
+    return
+  end
+  self:request('agent/session/read', { sessionId = session_id, cursor = cursor, limit = 500 }, function(page)
+    restoring.load(self.sessions[session_id], page.messages)
+    if self.current == session_id then
+      self.view:render()
+    end
+    self:read_on(session_id, page.nextCursor)
+  end)
+end
+
+---@param session lsp_agent.Session
+---@param effects lsp_agent.Effect[]
+local function spread(self, session, effects)
+  local is_shown = session.id == self.current
+  for _, effect in ipairs(effects) do
+    if is_shown then
+      self.view:take(effect)
+    end
+    if effect.op == 'resync' then
+      self:attach(session.id)
+    elseif effect.op == 'changes' and config.get().signs then
+      require('lsp_agent.changes').add(self, session.id, effect.value)
+    elseif effect.op == 'permission' and effect.value.options then
+      require('lsp_agent.permission').asked(self, effect.value)
+    elseif effect.op == 'notice' and effect.value.level == 'error' then
+      vim.notify('lsp-agent: ' .. effect.value.message, vim.log.levels.ERROR)
+    end
+    if not effect.append then
+      require('lsp_agent.status').changed()
+    end
+  end
+end
+
+---@param params lsp_agent.Event
+function Chat:event(params)
+  local session = self.sessions[params.sessionId]
+  if session then
+    spread(self, session, fold.apply(session, params))
+  end
+end
+
+---@param params lsp_agent.Json
+function Chat:complete(params)
+  local session = self.sessions[params.sessionId]
+  if session then
+    spread(self, session, fold.complete(session, params))
+    vim.api.nvim_exec_autocmds('User', { pattern = 'LspAgentRunComplete', modeline = false, data = params })
+  end
+end
+
+---Send a prompt. The session begins with the first one.
+---@param prompt string
+---@param options { attachments: lsp_agent.Json[]?, bufnr: integer?, when_busy: string? }?
+---@param accepted fun(result: lsp_agent.Json)?
+function Chat:ask(prompt, options, accepted)
+  options = options or {}
+  self:when_ready(function()
+    local made = type(options.attachments) == 'function' and options.attachments() or options.attachments
+    self:request('agent/run', {
+      sessionId = self.current,
+      runId = memory.uuid(),
+      prompt = prompt,
+      attachments = made and #made > 0 and made or nil,
+      whenBusy = options.when_busy or config.get().when_busy,
+      options = not self.current and next(self.next_options) and self.next_options or nil,
+    }, function(result)
+      if result.sessionId ~= self.current then
+        self:show(result.sessionId)
+      end
+      return accepted and accepted(result)
+    end, nil, options.bufnr)
+  end)
+end
+
+---Stop what runs and what waits in the session that is shown.
+function Chat:stop()
+  if self.current and self:client() then
+    self:request('agent/cancel', { sessionId = self.current })
+  end
+end
+
+---Stop the server and start it again; the session goes on where it was.
+function Chat:restart()
+  local client = self:client()
+  if not client then
+    return self:when_ready()
+  end
+  self.leaving, self.crashes = false, 0
+  self.ready = false
+  client:stop()
+end
+
+---The server has answered `initialize`.
+---@param client vim.lsp.Client
+---@param result lsp.InitializeResult
+function M.connected(client, result)
+  local chat = M.of_client(client)
+  if not chat then
+    return
+  end
+  chat.client_id, chat.ready = client.id, false
+  chat.abilities = vim.tbl_get(result, 'capabilities', 'experimental', 'agent') or {}
+  chat.instance = chat.abilities.instanceId
+  if chat.abilities.error then
+    return errors.report({ message = 'no common version', data = chat.abilities.error }, 'connect')
+  end
+  require('lsp_agent.editor').watch(chat)
+  local last = chat.current or config.get().restore and memory.session(chat.root) or nil
+  vim.schedule(function()
+    if last then
+      chat:attach(last, function()
+        chat:become_ready()
+      end)
+    else
+      chat:become_ready()
+    end
+  end)
+end
+
+---The server is gone. One that crashed is started again, a few times.
+---@param client_id integer
+---@param code integer
+---@param signal integer
+function M.disconnected(client_id, code, signal)
+  for _, chat in pairs(by_root) do
+    if chat.client_id == client_id and vim.v.exiting == vim.NIL then
+      local was_asked = chat.leaving
+      chat.ready, chat.client_id = false, nil
+      chat.view:flush()
+      require('lsp_agent.status').changed()
+      if was_asked then
+        return
+      end
+      if code ~= 0 or signal ~= 0 then
+        chat.crashes = chat.crashes + 1
+        require('lsp_agent.log').write(vim.log.levels.ERROR, ('the server ended: code %d, signal %d'):format(code, signal))
+      end
+      if chat.crashes > config.get().restarts then
+        return vim.notify('lsp-agent: the server keeps ending; see :Agent log and :checkhealth lsp_agent', vim.log.levels.ERROR)
+      end
+      chat:when_ready()
+    end
+  end
+end
+
+return M

@@ -1,0 +1,55 @@
+-- What the user chose, over the defaults. `setup` is optional; without it the defaults are in force.
+
+local M = {}
+
+---@type lsp_agent.Config
+local defaults = {
+  cmd = { 'lsp-agent', 'serve' },
+  root_markers = { '.git', '.lsp-agent.toml' },
+  when_busy = 'queue',
+  attach_buffer = true,
+  restore = true,
+  permission = 'chat',
+  push_selection = true,
+  push_diagnostics = true,
+  selection_debounce_ms = 120,
+  signs = true,
+  restarts = 3,
+  window = { width = 80, input_height = 6 },
+  keys = {
+    allow_once = 'a',
+    allow_session = 's',
+    allow_always = 'A',
+    reject_once = 'r',
+    reject_always = 'R',
+    reject_message = 'm',
+    permission_menu = 'p',
+    input = 'i',
+    stop = '<C-c>',
+    queue = 'Q',
+    close = 'q',
+  },
+  log_level = vim.log.levels.WARN,
+}
+
+---@type lsp_agent.Config
+local current = vim.deepcopy(defaults)
+
+---The settings in force.
+---@return lsp_agent.Config
+function M.get()
+  return current
+end
+
+---Put the user's settings over the defaults. Raises an error that names a setting there is none of.
+---@param options table?
+function M.set(options)
+  for name in pairs(options or {}) do
+    if defaults[name] == nil and name ~= 'cmd_env' then
+      error(('lsp-agent: there is no setting %q; see :help lsp-agent-settings'):format(name), 0)
+    end
+  end
+  current = vim.tbl_deep_extend('force', vim.deepcopy(defaults), options or {})
+end
+
+return M

@@ -1,0 +1,300 @@
+-- The chat buffer: an ordinary markdown buffer that grows. Each thing of the view model is a block of lines with an
+-- extmark at its start; text that streams is appended to its block, nothing else is touched. What arrives within one
+-- turn of Neovim's loop is written at once.
+
+local blocks = require('lsp_agent.blocks')
+local config = require('lsp_agent.config')
+
+local NAMESPACE = vim.api.nvim_create_namespace('lsp_agent_chat')
+
+---@class lsp_agent.Block
+---@field key string
+---@field owner string The message, or the block's own key
+---@field mark integer
+---@field count integer Lines; at least 1
+
+---@class lsp_agent.View
+---@field chat lsp_agent.Chat
+---@field bufnr integer?
+---@field blocks lsp_agent.Block[] From top to bottom
+---@field by_key table<string, lsp_agent.Block>
+---@field todo { key: string, effect: lsp_agent.Effect, pieces: string[]?, whole: boolean }[]
+---@field todo_by_key table<string, { key: string, effect: lsp_agent.Effect, pieces: string[]?, whole: boolean }>
+---@field scheduled boolean
+---@field extra integer Number of the last notice
+local View = {}
+View.__index = View
+
+local M = {}
+
+---@param chat lsp_agent.Chat
+---@return lsp_agent.View
+function M.new(chat)
+  return setmetatable(
+    { chat = chat, blocks = {}, by_key = {}, todo = {}, todo_by_key = {}, scheduled = false, extra = 0 },
+    View
+  )
+end
+
+---The chat's buffer, made when there is none.
+---@return integer
+function View:buffer()
+  if self.bufnr and vim.api.nvim_buf_is_valid(self.bufnr) then
+    return self.bufnr
+  end
+  local bufnr = vim.api.nvim_create_buf(false, true)
+  self.bufnr = bufnr
+  vim.api.nvim_buf_set_name(bufnr, 'agent://chat' .. self.chat.root)
+  vim.bo[bufnr].bufhidden = 'hide'
+  vim.bo[bufnr].undolevels = -1
+  vim.b[bufnr].lsp_agent_root = self.chat.root
+  vim.bo[bufnr].filetype = 'markdown'
+  vim.bo[bufnr].modifiable = false
+  require('lsp_agent.windows').chat_keys(self.chat, bufnr)
+  self:render()
+  return bufnr
+end
+
+---True when a window shows the chat.
+---@return boolean
+function View:is_visible()
+  return self.bufnr ~= nil and #vim.fn.win_findbuf(self.bufnr) > 0
+end
+
+---Key of the block an effect is about, and the message it belongs to; nil when the chat does not show it.
+---@param effect lsp_agent.Effect
+---@return string? key
+---@return string? owner
+local function key_of(self, effect)
+  if effect.op == 'message' or effect.op == 'text' or effect.op == 'thought' then
+    return effect.op .. ':' .. effect.id, effect.id
+  elseif effect.op == 'tool' then
+    return 'tool:' .. effect.tool, effect.id
+  elseif effect.op == 'permission' then
+    return 'permission:' .. effect.id, nil
+  elseif effect.op == 'notice' or effect.op == 'complete' then
+    self.extra = self.extra + 1
+    return ('%s:%d'):format(effect.op, self.extra), nil
+  end
+end
+
+---Take in an effect; it is written in the next turn of the loop.
+---@param effect lsp_agent.Effect
+function View:take(effect)
+  if effect.op == 'title' then
+    effect = { op = 'message', id = '' }
+  end
+  local key = key_of(self, effect)
+  if not key or not self.bufnr then
+    return
+  end
+  local held = self.todo_by_key[key]
+  if not held then
+    held = { key = key, effect = effect, pieces = effect.append and {} or nil, whole = not effect.append }
+    self.todo_by_key[key] = held
+    table.insert(self.todo, held)
+  elseif not effect.append then
+    held.effect, held.whole, held.pieces = effect, true, nil
+  end
+  if held.pieces and effect.append then
+    table.insert(held.pieces, effect.append)
+  end
+  if not self.scheduled then
+    self.scheduled = true
+    vim.schedule(function()
+      self:flush()
+    end)
+  end
+end
+
+---Windows whose cursor is at the end: they follow.
+---@param bufnr integer
+---@return integer[]
+local function followers(bufnr)
+  local last = vim.api.nvim_buf_line_count(bufnr)
+  return vim.tbl_filter(function(window)
+    return vim.api.nvim_win_get_cursor(window)[1] >= last
+  end, vim.fn.win_findbuf(bufnr))
+end
+
+---Change the buffer by `write`, keeping who follows at the end.
+---@param bufnr integer
+---@param write fun()
+local function writing(bufnr, write)
+  local follow = followers(bufnr)
+  vim.bo[bufnr].modifiable = true
+  local ok, problem = xpcall(write, debug.traceback)
+  vim.bo[bufnr].modifiable = false
+  vim.bo[bufnr].modified = false
+  for _, window in ipairs(follow) do
+    vim.api.nvim_win_set_cursor(window, { vim.api.nvim_buf_line_count(bufnr), 0 })
+  end
+  if not ok then
+    error(problem, 0)
+  end
+end
+
+---Write what has been taken in.
+function View:flush()
+  local todo = self.todo
+  self.todo, self.todo_by_key, self.scheduled = {}, {}, false
+  if not self.bufnr or not vim.api.nvim_buf_is_valid(self.bufnr) or #todo == 0 then
+    return
+  end
+  writing(self.bufnr, function()
+    for _, item in ipairs(todo) do
+      local block = self.by_key[item.key]
+      if item.whole or not block then
+        self:put(item.key, item.effect)
+      else
+        self:append(block, table.concat(item.pieces), item.effect.op == 'thought' and blocks.THOUGHT_PREFIX or '')
+      end
+    end
+  end)
+end
+
+---First line of a block, zero-based.
+---@param block lsp_agent.Block
+---@return integer
+function View:row(block)
+  return vim.api.nvim_buf_get_extmark_by_id(self.bufnr, NAMESPACE, block.mark, {})[1]
+end
+
+---@param block lsp_agent.Block
+---@param text string
+---@param prefix string
+function View:append(block, text, prefix)
+  local lines = vim.split(text, '\n', { plain = true })
+  for index = 2, #lines do
+    lines[index] = prefix .. lines[index]
+  end
+  local row = self:row(block) + block.count - 1
+  vim.api.nvim_buf_set_text(self.bufnr, row, -1, row, -1, lines)
+  block.count = block.count + #lines - 1
+end
+
+---The lines of an effect's block; nil when there is nothing to show.
+---@param effect lsp_agent.Effect
+---@return string[]?
+function View:lines(effect)
+  local session = self.chat:session()
+  if not session then
+    return nil
+  end
+  if effect.op == 'message' and effect.id == '' then
+    return { '# ' .. (session.title ~= '' and session.title or 'New session') }
+  elseif effect.op == 'tool' then
+    local held = session.tools[effect.tool]
+    return held and blocks.tool(held.tool)
+  elseif effect.op == 'permission' then
+    return self:permission_lines(effect)
+  elseif effect.op == 'notice' or effect.op == 'complete' then
+    return blocks[effect.op](effect.value)
+  end
+  local message = session.messages[effect.id]
+  return message and blocks[effect.op](message)
+end
+
+---@param effect lsp_agent.Effect
+---@return string[]
+function View:permission_lines(effect)
+  if effect.value.options then
+    return blocks.permission(effect.value, config.get().keys)
+  end
+  local block, title = self.by_key['permission:' .. effect.id], 'permission'
+  if block then
+    local row = self:row(block)
+    local lines = vim.api.nvim_buf_get_lines(self.bufnr, row, row + 2, false)
+    title = (lines[2] or ''):gsub('^### Permission: ', '')
+  end
+  return blocks.answered(title, effect.value)
+end
+
+---Write a block anew, or for the first time.
+---@param key string
+---@param effect lsp_agent.Effect
+function View:put(key, effect)
+  local lines = self:lines(effect)
+  if not lines then
+    return
+  end
+  for index, line in ipairs(lines) do
+    lines[index] = (line:gsub('\n', ' '))
+  end
+  local block = self.by_key[key]
+  local row
+  if block then
+    row = self:row(block)
+    vim.api.nvim_buf_set_lines(self.bufnr, row, row + block.count, false, lines)
+  else
+    local _, owner = key_of(self, effect)
+    block = { key = key, owner = owner or key, mark = 0, count = 0 }
+    row = self:insert(block, lines)
+    self.by_key[key] = block
+  end
+  block.count = #lines
+  local id = block.mark ~= 0 and block.mark or nil
+  block.mark = vim.api.nvim_buf_set_extmark(self.bufnr, NAMESPACE, row, 0, { id = id })
+end
+
+---Insert a new block after the last one of its message, at the end when that has none.
+---@param block lsp_agent.Block
+---@param lines string[]
+---@return integer row
+function View:insert(block, lines)
+  local at = #self.blocks
+  while at > 0 and self.blocks[at].owner ~= block.owner do
+    at = at - 1
+  end
+  if at == 0 then
+    at = #self.blocks
+  end
+  local previous = self.blocks[at]
+  local row = previous and self:row(previous) + previous.count or 0
+  table.insert(self.blocks, at + 1, block)
+  if #self.blocks == 1 then
+    vim.api.nvim_buf_set_lines(self.bufnr, 0, -1, false, lines)
+  else
+    vim.api.nvim_buf_set_lines(self.bufnr, row, row, false, lines)
+  end
+  return row
+end
+
+---Write the whole session: after an attach, or when another one is shown.
+function View:render()
+  if not self.bufnr or not vim.api.nvim_buf_is_valid(self.bufnr) then
+    return
+  end
+  self.todo, self.todo_by_key = {}, {}
+  local session = self.chat:session()
+  writing(self.bufnr, function()
+    self.blocks, self.by_key = {}, {}
+    vim.api.nvim_buf_clear_namespace(self.bufnr, NAMESPACE, 0, -1)
+    vim.api.nvim_buf_set_lines(self.bufnr, 0, -1, false, { '# New session' })
+    if session then
+      self:put('message:', { op = 'message', id = '' })
+      self:put_all(session)
+    end
+  end)
+end
+
+---@param session lsp_agent.Session
+function View:put_all(session)
+  for _, message in ipairs(session.order) do
+    self:put('message:' .. message.id, { op = 'message', id = message.id })
+    if #message.pieces.thought > 0 then
+      self:put('thought:' .. message.id, { op = 'thought', id = message.id })
+    end
+    if message.role ~= 'user' and #message.pieces.text > 0 then
+      self:put('text:' .. message.id, { op = 'text', id = message.id })
+    end
+    for _, tool in ipairs(message.tools) do
+      self:put('tool:' .. tool.id, { op = 'tool', id = message.id, tool = tool.id })
+    end
+  end
+  for _, record in ipairs(session.pending) do
+    self:put('permission:' .. record.requestId, { op = 'permission', id = record.requestId, value = record })
+  end
+end
+
+return M

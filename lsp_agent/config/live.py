@@ -1,0 +1,38 @@
+"""The configuration while the server runs: read again when a file changed, never under a run that is active.
+
+Whoever needs a value asks `current` when a turn begins. An invalid file leaves the last good values in force.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from lsp_agent.config.load import is_stale
+from lsp_agent.config.sections import Config
+
+Load = Callable[[Config | None], Config]
+"""Reads every source again; gets the configuration in force, for what is invalid now."""
+
+
+class LiveConfig:
+    """Holds the configuration in force. `on_change` is called on the loop after each reload."""
+
+    def __init__(self, load: Load, on_change: Callable[[Config], None]) -> None:
+        self._load = load
+        self._on_change = on_change
+        self._told: set[str] = set()
+        self.current = load(None)
+        """What is in force; replaced whole, never changed."""
+
+    def news(self) -> list[str]:
+        """Sentences for the user about what is wrong, each told once."""
+        config = self.current
+        fresh = [str(problem) for problem in (*config.errors, *config.notices)]
+        fresh = [text for text in dict.fromkeys(fresh) if text not in self._told]
+        self._told.update(fresh)
+        return fresh
+
+    async def refresh(self) -> None:
+        """Read again when a file is not what it was. Two small files are read, in a thread."""
+        if await asyncio.to_thread(is_stale, self.current):
+            self.current = await asyncio.to_thread(self._load, self.current)
+            self._on_change(self.current)
