@@ -73,10 +73,13 @@ def _edit_for(prompt: str, lines: list[str]) -> tuple[str, str, str] | None:
     """(why, old text, new text) of one safe edit: what the user asked for literally, a known misspelling, or spaces."""
     text = "\n".join(lines)
     asked = _REPLACE.search(prompt)
-    if asked and asked["old"] in text:
-        line = next((line for line in lines if asked["old"] in line), "")
+    if asked:
+        old, new = asked["old"], asked["new"]
+        # `f` is not meant in `def`
+        whole = re.compile(rf"(?<!\w){re.escape(old)}(?!\w)")
+        line = next((line for line in lines if whole.search(line)), "")
         if line and text.count(line) == 1:
-            return f"Replacing `{asked['old']}`.", line, line.replace(asked["old"], asked["new"])
+            return f"Replacing `{old}`.", line, whole.sub(lambda _: new, line)
     for line in lines:
         for wrong, right in _MISSPELLED.items():
             if re.search(rf"\b{wrong}\b", line) and text.count(line) == 1:

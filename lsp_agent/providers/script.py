@@ -30,6 +30,7 @@ of the last attachment ("" when none), `{{tool_result}}` the newest tool result,
 the session, from 1.
 """
 
+import html
 import re
 import tomllib
 from collections.abc import Mapping
@@ -47,7 +48,7 @@ _STEP_KEYS = frozenset(
     {"text", "think", "tool", "usage", "stall", "ping", "hold", "error", "disconnect", "finish", "refusal"}
 )
 _MORE_KEYS = frozenset({"deltas", "delay_s", "repeat", "input", "id"})
-_PATH_IN_TEXT = re.compile(r"""\b(?:path|name)=(?:'([^'\n]+)'|"([^"\n]+)")""")
+_PATH_IN_TEXT = re.compile(r"""<file\b[^>\n]*?\bpath=(?:'([^'\n]+)'|"([^"\n]+)")""")
 _TEMPLATE = re.compile(r"\{\{\s*(last_user|attachment_path|tool_result|step)\s*\}\}")
 
 Step = Mapping[str, Any]
@@ -99,7 +100,7 @@ def scene_of(request: Request, step: int) -> Scene:
             # a reminder that precedes the prompt has no say in what the user wants
             last_user = message.text
             named = [part.path for part in message.parts if isinstance(part, AttachmentPart) and part.path]
-            inlined = [match[1] or match[2] for match in _PATH_IN_TEXT.finditer(last_user)]
+            inlined = [html.unescape(match[1] or match[2]) for match in _PATH_IN_TEXT.finditer(last_user)]
             path = (named or inlined or [path])[-1] or ""
             result = ""
         elif message.role is Role.TOOL and message.tool_results:

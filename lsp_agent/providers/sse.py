@@ -35,6 +35,8 @@ class SseDecoder:
 
         Raises: ProviderError (not retryable) when one event outgrows the cap.
         """
+        if not chunk:
+            return []
         if self._skip_line_feed:
             self._skip_line_feed = False
             if chunk.startswith(b"\n"):

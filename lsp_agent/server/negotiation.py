@@ -18,6 +18,8 @@ PROTOCOL_VERSION = 1
 QUEUE_MAX = 1000
 MAX_MESSAGE_BYTES = 33_554_432
 REPLAY_EVENTS = 20_000
+OPT_IN = frozenset({"tool_input_chunk"})
+"""Updates a client gets only when `events.optIn` names them (PROTOCOL 8)."""
 ENCODINGS = ("utf-32", "utf-16", "utf-8")
 """What we can speak; the client's order decides."""
 COMMANDS = (
@@ -88,7 +90,7 @@ def negotiate(params: Mapping[str, Any]) -> Negotiated:
         has_agent_block=present,
         version_agreed=not present or not isinstance(versions, list) or PROTOCOL_VERSION in versions,
         events=present and events.get("enabled") is not False,
-        opt_out=frozenset(_texts(events.get("optOut"))),
+        opt_out=frozenset(_texts(events.get("optOut"))) | OPT_IN.difference(_texts(events.get("optIn"))),
         max_latency_ms=min(max(int(latency), 0), 1000) if isinstance(latency, int | float) else 0,
         permission_ui=_choice(ui.get("permission"), default_ui),
         question_ui=_choice(ui.get("question"), default_ui),

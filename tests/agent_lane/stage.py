@@ -81,6 +81,7 @@ class Stage:
                 self.disk.sessions[session_id] = Session(session_id)
         self.clock = SimClock(self.loop, itertools.count(len(self.disk.runs) * 1000 + 1))
         self.store = DiskStore(self.loop, self.disk)
+        self.store.waits = 1.0
         self.hub = Hub(self.store, self.clock)
         self.screen = Connection()
         self.hub.watch(self.screen)

@@ -1,13 +1,15 @@
 """One test's world: a home, a project, a fake model service and the servers started in it."""
 
+import json
 import os
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.harness.client import Client
-from tests.harness.fake_provider import FakeProvider
+from tests.harness.client import Client, Failed
+from tests.harness.fake_provider import FakeProvider, text, usage
 
 CANARY = "sk-canary-4711-do-not-show"
 PATHS = {"anthropic": "", "openai": "/v1", "openai-compat": "/v1"}
@@ -77,11 +79,11 @@ class World:
         await client.initialize(agent=agent, root=self.project, **how)
         return client
 
-    def write(self, name: str, text: str | bytes) -> Path:
+    def write(self, name: str, content: str | bytes) -> Path:
         """A file of the project."""
         path = self.project / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
     def no_secret_anywhere(self) -> None:
@@ -99,3 +101,80 @@ class World:
         """End every server."""
         for client in self.clients:
             await client.aclose()
+
+
+@dataclass
+class Shared:
+    """One server for the tests of a module."""
+
+    world: World
+    client: Client
+    fake: FakeProvider
+
+    async def session(self, **params: Any) -> str:
+        """A new session's id."""
+        return str((await self.client.request("agent/session/new", params))["sessionId"])
+
+
+def fresh(name: str = "run") -> str:
+    """A run id nobody has used."""
+    return f"{name}-{uuid.uuid4().hex[:12]}"
+
+
+async def turn(client: Client, prompt: Any = "hello", **params: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`agent/run` and its end: (result, runComplete)."""
+    run_id = params.pop("runId", None) or fresh()
+    result = await client.request("agent/run", {"prompt": prompt, "runId": run_id, **params})
+    return result, await client.until_complete(run_id)
+
+
+async def begin(client: Client, fake: FakeProvider, prompt: str = "wait", **params: Any) -> tuple[str, str, str]:
+    """A run that has reached the model and is held there: (session, run id, name to `fake.release`)."""
+    hold, run_id = fresh("hold"), params.pop("runId", None) or fresh()
+    before = len(fake.requests)
+    fake.turns.appendleft([text("held "), {"hold": hold}, text("done"), usage(1, 1)])
+    result = await client.request("agent/run", {"prompt": prompt, "runId": run_id, **params})
+    session = result["sessionId"]
+    await client.until(
+        lambda m: m.get("method") == "agent/event"
+        and m["params"].get("runId") == run_id
+        and m["params"]["update"]["sessionUpdate"] == "agent_message_chunk"
+    )
+    assert len(fake.requests) > before
+    return session, run_id, hold
+
+
+async def refused(client: Client, method: str, params: Any) -> Failed:
+    """The error a request is answered with."""
+    try:
+        result = await client.request(method, params)
+    except Failed as error:
+        return error
+    raise AssertionError(f"{method} {params} was accepted: {result}")
+
+
+async def idle(client: Client, session: str) -> None:
+    """Wait for the last `state_update idle` after the last runComplete so far."""
+
+    def rested() -> bool:
+        last = None
+        for event in client.events(session):
+            update = event.get("update", {})
+            if update.get("sessionUpdate") == "state_update":
+                last = update["state"]
+            elif "stopReason" in event:
+                last = "complete"
+        return last == "idle"
+
+    await client.until(lambda _: rested())
+
+
+def completes(client: Client, session: str) -> list[tuple[str | None, str]]:
+    """(run id, stop reason) of the session's terminal events in order."""
+    return [(e["runId"], e["stopReason"]) for e in client.events(session) if "stopReason" in e]
+
+
+def sent_to_model(fake: FakeProvider, at: int = -1) -> str:
+    """The messages of a model request as text."""
+    wanted = [item for item in fake.requests if (item.body or {}).get("tools")]
+    return json.dumps(wanted[at].body["messages"], ensure_ascii=False)

@@ -7,24 +7,35 @@
 The dialect follows from the path: `…/messages` Anthropic, `…/responses` OpenAI Responses, `…/chat/completions` Chat.
 A **turn** (answer to one request) is a list of **steps**, plain dicts, so that scripts can be JSON:
 
-    {"text": "…", "deltas": n}                 text, cut into n deltas             {"burst": n, "text": "x"}  n equal deltas at once
-    {"paced": n, "per_s": 91, "text": "x"}     n equal deltas at that rate         {"think": "…", "deltas": n, "signature": "s"}
-    {"redacted": "…"}                          encrypted thinking                  {"tool": "view", "input": {…} or "raw", "id": "t1", "pieces": n}
-    {"usage": {input, output, cache_read, cache_write, reasoning, cost}}           {"finish": "end_turn|tool_use|max_tokens|refusal|…"}
-    {"ping": n}   pings only                   {"stall": seconds}                  {"hold": "name"}  until release(name)
-    {"http": 429, "headers": {…}, "body": …}   no stream at all                    {"html": 200}     a page instead of a stream
-    {"cut": n}    connection dropped after n bytes of the stream                   {"split": n}      the stream in writes of n bytes
-    {"dup": true} every frame twice            {"crlf": true} CRLF line ends       {"badjson": true} a broken data line
-    {"bigline": n} one text delta of n bytes   {"error_event": {"type", "message"}}                  {"raw": "…"}  literal stream text
-    {"unknown": true} an event nobody knows    {"end": "abrupt|no_done|no_finish"} leave the closing events out
-    {"gap": seconds} pause between all deltas that follow
+    {"text": "…", "deltas": n}               text, cut into n deltas
+    {"burst": n, "text": "x"}                n equal deltas at once
+    {"paced": n, "per_s": 91, "text": "x"}   n equal deltas at that rate
+    {"think": "…", "deltas": n, "signature": "s"}          {"redacted": "…"}  encrypted thinking
+    {"tool": "view", "input": {…} or "raw", "id": "t1", "pieces": n}
+    {"usage": {input, output, cache_read, cache_write, reasoning, cost}}
+    {"finish": "end_turn|tool_use|max_tokens|refusal|…"}   default: tool_use after a tool, else end_turn
+    {"ping": n}                              signs of life without content
+    {"stall": seconds}                       silence       {"hold": "name"}   silence until release(name)
+    {"gap": seconds}                         pause after every delta that follows
+    {"error_event": {"type", "message"}}     an error inside the stream
+    {"badjson": true}                        a broken data line
+    {"bigline": n}                           one text delta of n bytes
+    {"unknown": true}                        an event nobody knows
+    {"raw": "…"}                             literal stream text
+    {"http": 429, "headers": {…}, "body": …} no stream at all
+    {"html": 200}                            a page instead of a stream
+    {"cut": n}                               connection dropped after n bytes of the stream
+    {"split": n}                             the stream in writes of n bytes
+    {"dup": true}  every frame twice         {"crlf": true}  CRLF line ends
+    {"end": "abrupt|no_done|no_finish"}      connection dropped at the end, or closing events left out
 
-The steps cut, split, dup, crlf, end count for the whole turn. Turns are used up in order; then `fallback` answers.
+The last five, and `http` and `html`, count for the whole turn. Turns are used up in order; then `fallback` answers.
 With `aside=turn`, requests without tools (titles, summaries) get that turn and use up nothing.
 
-As a process:  python -m tests.harness.fake_provider --port 0 --script FILE     prints the port on its first line.
-FILE: JSON, `[turn, …]` or `{"turns": […], "fallback": turn, "aside": turn, "routes": {"/path": json}}`. Control over HTTP:
-GET /__requests (list), POST /__turns (body: list of turns, appended), POST /__release/NAME, POST /__reset.
+As a process, printing its port on the first line:  python -m tests.harness.fake_provider --port 0 --script FILE
+FILE: JSON, `[turn, …]` or `{"turns": […], "fallback": turn, "aside": turn, "routes": {"/path": json}}`.
+Control over HTTP: GET /__requests (list), POST /__turns (body: list of turns, appended), POST /__release/NAME,
+POST /__reset.
 """
 
 import argparse
@@ -128,6 +139,8 @@ class FakeProvider:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # aborted transports close with the next turn of the loop
+        await asyncio.sleep(0)
 
     def push(self, *turns: Turn) -> None:
         self.turns.extend(turns)
@@ -301,7 +314,8 @@ class _Player:
                 self._plain(step)
                 return
         self._connection.transport.write(
-            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_fake\r\ntransfer-encoding: chunked\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+            b"request-id: req_fake\r\ntransfer-encoding: chunked\r\n\r\n"
         )
         await self._frames(self._dialect.begin(self._recorded.body or {}))
         for step in turn:

@@ -1,6 +1,7 @@
 """What the tests of providers share: messages, requests, adapters pointed at the fake service."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from lsp_agent.domain.message import (
@@ -72,6 +73,13 @@ async def collect(provider: Provider, request: Request | None = None) -> list[St
     async for batch in provider.stream(request or request_of()):
         events.extend(batch)
     return events
+
+
+async def until(condition: Callable[[], bool], deadline_s: float = 5.0) -> None:
+    """Wait for something that another process or the file system does."""
+    async with asyncio.timeout(deadline_s):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.005)
 
 
 def text_of(events: Iterable[StreamEvent]) -> str:

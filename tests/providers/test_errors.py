@@ -122,10 +122,10 @@ def test_F23_connection_trouble_is_named_plainly():
 
 def test_secrets_never_reach_a_message():
     body = {"error": {"message": "Incorrect API key: hunter2secret and Bearer abcdefghijkl and sk-ant-REDACTED"}}
+    error = OSError("x")
+    error.status_code = 401  # type: ignore[attr-defined]
+    error.body = body  # type: ignore[attr-defined]
     with pytest.raises(ProviderError) as caught, translating_errors("svc", lambda: ["hunter2secret"]):
-        error = OSError("x")
-        error.status_code = 401  # type: ignore[attr-defined]
-        error.body = body  # type: ignore[attr-defined]
         raise error
     assert caught.value.kind == "ProviderAuth"
     assert str(caught.value).count("[secret]") == 3
@@ -133,7 +133,10 @@ def test_secrets_never_reach_a_message():
 
 
 def test_a_page_of_html_is_not_shown():
-    assert status_error("svc", 502, "<html><body>Bad Gateway</body></html>", {}).message == "svc answered 502 (bad gateway)."
+    assert (
+        status_error("svc", 502, "<html><body>Bad Gateway</body></html>", {}).message
+        == "svc answered 502 (bad gateway)."
+    )
 
 
 async def test_cancellation_passes_through():

@@ -21,7 +21,12 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 LS = ToolSpec("ls", "Lists.", {"type": "object", "properties": {}})
 SIGNED = {"type": "thinking", "thinking": "hmm", "signature": "Zm9v+/=="}
 HIDDEN = {"type": "redacted_thinking", "data": "AAEC"}
-ITEM = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hmm"}], "encrypted_content": "x"}
+ITEM = {
+    "type": "reasoning",
+    "id": "rs_1",
+    "summary": [{"type": "summary_text", "text": "hmm"}],
+    "encrypted_content": "x",
+}
 REASONER = Model("fake", "thinker", can_reason=True, reasoning_efforts=("low", "high"), max_output_tokens=500)
 
 CASES: dict[str, Request] = {
@@ -41,8 +46,12 @@ CASES: dict[str, Request] = {
     "images": request_of(
         user("See", image()), assistant(call("t1")), result("t1", "Loaded", data=b"\x89PNG", mime_type="image/png")
     ),
-    "broken_input": request_of(user("x"), assistant(call("t1", "view", '{"a":')), result("t1", "not JSON", is_error=True)),
-    "odd_ids": request_of(user("x"), assistant(call("functions.view:0"), call("i" * 80)), result("functions.view:0"), result("i" * 80)),
+    "broken_input": request_of(
+        user("x"), assistant(call("t1", "view", '{"a":')), result("t1", "not JSON", is_error=True)
+    ),
+    "odd_ids": request_of(
+        user("x"), assistant(call("functions.view:0"), call("i" * 80)), result("functions.view:0"), result("i" * 80)
+    ),
     "thinking_effort": request_of(
         user("x"),
         assistant(thought(anthropic=[SIGNED, HIDDEN], openai=ITEM), "So.", call("t1")),
@@ -86,7 +95,9 @@ def test_a_conversation_is_encoded_as_in_its_snapshot(dialect: str, name: str):
 @pytest.mark.parametrize("name", list(CASES))
 def test_anthropic_rules_hold_for_every_case(name: str):
     messages = anthropic_request.encode(CASES[name]).body["messages"]
-    assert [item["role"] for item in messages] == ["user", "assistant"] * (len(messages) // 2) + ["user"] * (len(messages) % 2)
+    assert [item["role"] for item in messages] == ["user", "assistant"] * (len(messages) // 2) + ["user"] * (
+        len(messages) % 2
+    )
     called: set[str] = set()
     for item in messages:
         kinds = [block["type"] for block in item["content"]]
@@ -110,7 +121,13 @@ def test_signed_thinking_goes_back_byte_for_byte():
     assert body["messages"][1]["content"][:2] == [SIGNED, HIDDEN]
     items = responses_request.encode(CASES["thinking_effort"])[0]["input"]
     assert items[1] == ITEM
-    assert [item["type"] for item in items] == ["message", "reasoning", "message", "function_call", "function_call_output"]
+    assert [item["type"] for item in items] == [
+        "message",
+        "reasoning",
+        "message",
+        "function_call",
+        "function_call_output",
+    ]
 
 
 def test_cache_marks_can_be_switched_off():
@@ -200,7 +217,9 @@ def test_the_limit_has_the_name_the_service_wants():
 
 
 def test_reasoning_is_sent_back_where_the_service_wants_it():
-    said = request_of(user("x"), assistant(thought(openrouter=[{"type": "reasoning.text", "text": "hmm"}]), "y"), user("z"))
+    said = request_of(
+        user("x"), assistant(thought(openrouter=[{"type": "reasoning.text", "text": "hmm"}]), "y"), user("z")
+    )
     assert chat_request.encode(said, "openrouter")[0]["messages"][2]["reasoning_details"][0]["text"] == "hmm"
     replayed = chat_request.encode(said, "openai-compat", replay_reasoning=True)[0]["messages"][2]
     assert replayed["reasoning_content"] == "hmm"

@@ -89,13 +89,17 @@ def test_thinking_is_kept_exactly_with_fields_nobody_knows():
 
 
 def test_unsigned_thinking_is_shown_but_not_kept():
-    events = play(AnthropicStream("svc"), block(0, type="thinking"), delta(0, "thinking_delta", thinking="x"), closed(0))
+    events = play(
+        AnthropicStream("svc"), block(0, type="thinking"), delta(0, "thinking_delta", thinking="x"), closed(0)
+    )
     assert events[-1] == ReasoningEnd({})
 
 
 def test_F21_frames_that_come_twice_change_nothing_but_deltas():
     tool = block(0, type="tool_use", id="t", name="view", input={})
-    events = play(AnthropicStream("svc"), tool, tool, delta(0, "input_json_delta", partial_json="{}"), closed(0), closed(0))
+    events = play(
+        AnthropicStream("svc"), tool, tool, delta(0, "input_json_delta", partial_json="{}"), closed(0), closed(0)
+    )
     assert [type(event) for event in events] == [ToolCallStart, ToolCallDelta, ToolCallEnd]
 
 
@@ -218,7 +222,10 @@ def test_missing_index_and_id_and_object_arguments_are_understood():
 
 def test_a_name_that_comes_late_is_waited_for():
     events = play(
-        ChatStream("svc"), chat(tool_calls=[piece(0, '{"a"', "x")]), chat(tool_calls=[piece(0, ":1}", None, "view")]), done=True
+        ChatStream("svc"),
+        chat(tool_calls=[piece(0, '{"a"', "x")]),
+        chat(tool_calls=[piece(0, ":1}", None, "view")]),
+        done=True,
     )
     assert events[0] == ToolCallStart("x", "view")
     assert "".join([event.text for event in events if isinstance(event, ToolCallDelta)]) == '{"a":1}'
@@ -232,7 +239,9 @@ def test_both_names_of_reasoning_are_read_and_it_ends_before_the_text():
 def test_reasoning_details_are_joined_for_replay():
     first = {"type": "reasoning.text", "text": "hel", "index": 0, "format": "f"}
     second = {"type": "reasoning.text", "text": "lo", "index": 0, "signature": "s"}
-    events = play(ChatStream("svc"), chat(reasoning_details=[first]), chat(reasoning_details=[second]), chat(content="x"))
+    events = play(
+        ChatStream("svc"), chat(reasoning_details=[first]), chat(reasoning_details=[second]), chat(content="x")
+    )
     joined = {"type": "reasoning.text", "text": "hello", "index": 0, "format": "f", "signature": "s"}
     assert events[0] == ReasoningEnd({"openrouter": [joined]})
 
@@ -242,7 +251,9 @@ def test_usage_may_be_absent_come_last_and_carry_a_cost():
     events = play(ChatStream("svc"), chat(content="x"), stop("stop"), {"choices": [], "usage": usage}, done=True)
     report = next(event.usage for event in events if isinstance(event, UsageReport))
     assert report == Usage(input=4, output=4, cache_read=6, reported_cost_usd=0.5)
-    assert not [event for event in play(ChatStream("svc"), chat(content="x"), done=True) if isinstance(event, UsageReport)]
+    assert not [
+        event for event in play(ChatStream("svc"), chat(content="x"), done=True) if isinstance(event, UsageReport)
+    ]
 
 
 @pytest.mark.parametrize("cost", [-1, float("nan"), "free", True])

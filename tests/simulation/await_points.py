@@ -5,7 +5,6 @@ k = 1, 2, … until it runs through; after each it calls the world's `check(k)`.
 """
 
 import asyncio
-import types
 
 
 class Cancelling:
@@ -19,7 +18,6 @@ class Cancelling:
     def __await__(self):
         return self.steps()
 
-    @types.coroutine
     def steps(self):
         suspensions = 0
         send, value = self.coroutine.send, None

@@ -50,6 +50,8 @@ class DiskStore:
         self.delay_s = delay_s
         self.is_broken = False
         self.refusals = 0
+        self.waits = 0.3
+        """How often a read waits although nothing is being written."""
         self._queue = []
         self._is_writing = False
 
@@ -82,11 +84,13 @@ class DiskStore:
                 done.append((on_commit, future, self._apply(writes)))
             except Refused as error:
                 self.refusals += 1
-                future.set_exception(StoreError(str(error), retryable=True))
+                if not future.done():
+                    future.set_exception(StoreError(str(error), retryable=True))
         for on_commit, future, results in done:
             if on_commit is not None:
                 on_commit(results)
-            future.set_result(results)
+            if not future.done():
+                future.set_result(results)
         if self._queue:
             self._later()
         else:
@@ -166,6 +170,8 @@ class DiskStore:
             self.disk.order = kept + list(write.run_keys)
 
     def _move(self, run_key, state, stop_reason, undo):
+        if run_key not in self.disk.runs:
+            raise Refused("no such run")
         run, before, _ = self.disk.runs[run_key]
         if state is not before and state not in TRANSITIONS[before]:
             raise Refused(f"{before} to {state}")
@@ -182,7 +188,7 @@ class DiskStore:
                 self._is_writing = True
                 self._later()
             await asyncio.wait({last})
-        elif self.loop.random.random() < 0.3:
+        elif self.loop.random.random() < self.waits:
             await asyncio.sleep(0)
 
     def _stored(self, run_key):

@@ -17,7 +17,7 @@ local restoring = require('lsp_agent.restoring')
 ---@field ready boolean Connected and, when there was a session, attached
 ---@field waiting fun()[] What waits for `ready`
 ---@field crashes integer
----@field leaving boolean The server is being stopped on purpose
+---@field restarting boolean The server is being stopped to start again
 ---@field next_options lsp_agent.Json Options chosen before there is a session
 ---@field view lsp_agent.View
 ---@field commands lsp_agent.Json[]
@@ -42,7 +42,7 @@ function M.of_root(root)
       ready = false,
       waiting = {},
       crashes = 0,
-      leaving = false,
+      restarting = false,
       next_options = {},
     }, Chat)
     chat.view = require('lsp_agent.view').new(chat)
@@ -92,7 +92,6 @@ function Chat:when_ready(go)
     table.insert(self.waiting, go)
   end
   if not self:client() then
-    self.leaving = false
     self.client_id = require('lsp_agent.client').start(self.root)
     if not self.client_id then
       self.waiting = {}
@@ -231,6 +230,7 @@ end
 function Chat:complete(params)
   local session = self.sessions[params.sessionId]
   if session then
+    self.crashes = 0
     spread(self, session, fold.complete(session, params))
     vim.api.nvim_exec_autocmds('User', { pattern = 'LspAgentRunComplete', modeline = false, data = params })
   end
@@ -273,8 +273,7 @@ function Chat:restart()
   if not client then
     return self:when_ready()
   end
-  self.leaving, self.crashes = false, 0
-  self.ready = false
+  self.restarting, self.crashes, self.ready = true, 0, false
   client:stop()
 end
 
@@ -312,21 +311,20 @@ end
 function M.disconnected(client_id, code, signal)
   for _, chat in pairs(by_root) do
     if chat.client_id == client_id and vim.v.exiting == vim.NIL then
-      local was_asked = chat.leaving
-      chat.ready, chat.client_id = false, nil
+      local again = chat.restarting
+      chat.ready, chat.client_id, chat.restarting = false, nil, false
       chat.view:flush()
       require('lsp_agent.status').changed()
-      if was_asked then
-        return
-      end
       if code ~= 0 or signal ~= 0 then
         chat.crashes = chat.crashes + 1
-        require('lsp_agent.log').write(vim.log.levels.ERROR, ('the server ended: code %d, signal %d'):format(code, signal))
+        again = chat.crashes <= config.get().restarts
+        local text = ('the server ended: code %d, signal %d'):format(code, signal)
+        require('lsp_agent.log').write(vim.log.levels.ERROR, text)
+        vim.notify('lsp-agent: ' .. text .. (again and '; starting it again' or '; see :Agent log'), vim.log.levels.WARN)
       end
-      if chat.crashes > config.get().restarts then
-        return vim.notify('lsp-agent: the server keeps ending; see :Agent log and :checkhealth lsp_agent', vim.log.levels.ERROR)
+      if again then
+        chat:when_ready()
       end
-      chat:when_ready()
     end
   end
 end

@@ -1,0 +1,1 @@
+"""Benchmarks: lsp-agent as a process beside three floors, in interleaved rounds of one run."""

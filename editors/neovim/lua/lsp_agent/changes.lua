@@ -1,0 +1,258 @@
+-- What the agent changed: pending hunks as signs with the old text above, to accept, reject or undo, and as a quickfix
+-- list. A server that keeps changes is asked to resolve them; with one that does not, it is done here, and text the user
+-- typed meanwhile is never touched.
+
+local M = {}
+
+local NAMESPACE = vim.api.nvim_create_namespace('lsp_agent_changes')
+
+---@class (exact) lsp_agent.PlacedHunk
+---@field id string
+---@field uri string
+---@field session_id string
+---@field run_id string?
+---@field old_text string
+---@field new_text string
+---@field first integer First line after the change, zero-based
+---@field last integer Line behind it
+---@field bufnr integer? Where it is shown
+---@field mark integer?
+
+---@type lsp_agent.PlacedHunk[]
+local hunks = {}
+
+---@param text string
+---@return string[]
+local function lines_of(text)
+  local lines = vim.split((text:gsub('\r\n', '\n')), '\n', { plain = true })
+  if lines[#lines] == '' then
+    table.remove(lines)
+  end
+  return lines
+end
+
+---@param hunk lsp_agent.PlacedHunk
+local function place(hunk)
+  local bufnr = vim.fn.bufnr(vim.uri_to_fname(hunk.uri))
+  if bufnr < 0 or not vim.api.nvim_buf_is_loaded(bufnr) then
+    return
+  end
+  local count = vim.api.nvim_buf_line_count(bufnr)
+  local removed = {}
+  for index, line in ipairs(lines_of(hunk.old_text)) do
+    removed[index] = { { line ~= '' and line or ' ', 'DiffDelete' } }
+  end
+  hunk.bufnr = bufnr
+  hunk.mark = vim.api.nvim_buf_set_extmark(bufnr, NAMESPACE, math.min(hunk.first, count - 1), 0, {
+    end_row = math.min(hunk.last, count),
+    end_col = 0,
+    sign_text = hunk.new_text == '' and '▁' or '▎',
+    sign_hl_group = hunk.new_text == '' and 'DiagnosticSignError' or 'DiagnosticSignOk',
+    virt_lines = #removed > 0 and removed or nil,
+    virt_lines_above = true,
+    strict = false,
+  })
+end
+
+---Show what a tool changed.
+---@param _ lsp_agent.Chat
+---@param session_id string
+---@param files lsp_agent.Json[]
+function M.add(_, session_id, files)
+  for _, file in ipairs(files) do
+    local shift = 0
+    for _, hunk in ipairs(file.hunks or {}) do
+      local added = #lines_of(hunk.newText)
+      local first = hunk.newRange and hunk.newRange.start.line or hunk.range.start.line + shift
+      shift = shift + added - (hunk.range['end'].line - hunk.range.start.line)
+      local placed = {
+        id = hunk.hunkId,
+        uri = file.uri,
+        session_id = session_id,
+        run_id = hunk.runId,
+        old_text = hunk.oldText,
+        new_text = hunk.newText,
+        first = first,
+        last = first + added,
+      }
+      table.insert(hunks, placed)
+      place(placed)
+    end
+  end
+  vim.api.nvim_exec_autocmds('User', { pattern = 'LspAgentChanges', modeline = false })
+end
+
+---Show the hunks of a file that was opened only now.
+---@param bufnr integer
+function M.opened(bufnr)
+  for _, hunk in ipairs(hunks) do
+    if not hunk.mark and vim.uri_to_fname(hunk.uri) == vim.api.nvim_buf_get_name(bufnr) then
+      place(hunk)
+    end
+  end
+end
+
+---Where a hunk is now: its lines, zero-based and half-open. nil when it is not shown anywhere.
+---@param hunk lsp_agent.PlacedHunk
+---@return integer? first
+---@return integer last
+local function extent(hunk)
+  if not hunk.mark or not vim.api.nvim_buf_is_loaded(hunk.bufnr) then
+    return nil, 0
+  end
+  local at = vim.api.nvim_buf_get_extmark_by_id(hunk.bufnr, NAMESPACE, hunk.mark, { details = true })
+  return at[1], at[3] and at[3].end_row or at[1] or 0
+end
+
+---@param hunk lsp_agent.PlacedHunk
+local function forget(hunk)
+  if hunk.mark and vim.api.nvim_buf_is_valid(hunk.bufnr) then
+    vim.api.nvim_buf_del_extmark(hunk.bufnr, NAMESPACE, hunk.mark)
+  end
+  hunks = vim.tbl_filter(function(other)
+    return other ~= hunk
+  end, hunks)
+end
+
+---Put the old text back, unless the new one was changed since.
+---@param hunk lsp_agent.PlacedHunk
+---@return boolean
+local function revert(hunk)
+  local first, last = extent(hunk)
+  if not first then
+    return false
+  end
+  local now = vim.api.nvim_buf_get_lines(hunk.bufnr, first, last, false)
+  if not vim.deep_equal(now, lines_of(hunk.new_text)) then
+    return false
+  end
+  vim.bo[hunk.bufnr].undolevels = vim.bo[hunk.bufnr].undolevels
+  vim.api.nvim_buf_set_lines(hunk.bufnr, first, last, false, lines_of(hunk.old_text))
+  vim.bo[hunk.bufnr].undolevels = vim.bo[hunk.bufnr].undolevels
+  return true
+end
+
+---@param chosen lsp_agent.PlacedHunk[]
+---@param action 'accept'|'reject'|'undo'
+local function resolve_here(chosen, action)
+  local conflicts = 0
+  for index = #chosen, 1, -1 do
+    if action == 'accept' or revert(chosen[index]) then
+      forget(chosen[index])
+    else
+      conflicts = conflicts + 1
+    end
+  end
+  if conflicts > 0 then
+    vim.notify(('lsp-agent: %d changed since, left as they are'):format(conflicts), vim.log.levels.WARN)
+  end
+end
+
+---Accept, reject or undo hunks.
+---@param chat lsp_agent.Chat
+---@param chosen lsp_agent.PlacedHunk[]
+---@param action 'accept'|'reject'|'undo'
+function M.resolve(chat, chosen, action)
+  if #chosen == 0 then
+    return vim.notify('lsp-agent: no changes here')
+  end
+  if not chat.abilities.changes then
+    return resolve_here(chosen, action)
+  end
+  local targets = vim.tbl_map(function(hunk)
+    return { hunkId = hunk.id }
+  end, chosen)
+  local params = { sessionId = chosen[1].session_id, action = action, targets = targets }
+  chat:request('agent/changes/resolve', params, function(result)
+    for _, hunk in ipairs(chosen) do
+      if vim.list_contains(result.done, hunk.id) then
+        forget(hunk)
+      end
+    end
+    if #(result.conflicts or {}) > 0 then
+      vim.notify(('lsp-agent: %d changed since, left as they are'):format(#result.conflicts), vim.log.levels.WARN)
+    end
+  end)
+end
+
+---The hunk at the cursor, or every one of the buffer.
+---@param whole boolean
+---@return lsp_agent.PlacedHunk[]
+function M.here(whole)
+  local bufnr, row = vim.api.nvim_get_current_buf(), vim.api.nvim_win_get_cursor(0)[1] - 1
+  return vim.tbl_filter(function(hunk)
+    local first, last = extent(hunk)
+    return first ~= nil and hunk.bufnr == bufnr and (whole or first <= row and row < math.max(last, first + 1))
+  end, hunks)
+end
+
+---The hunks of the newest run that has any.
+---@return lsp_agent.PlacedHunk[]
+function M.last_run()
+  local newest = hunks[#hunks]
+  if not newest then
+    return {}
+  end
+  return vim.tbl_filter(function(hunk)
+    return hunk.run_id == newest.run_id and hunk.session_id == newest.session_id
+  end, hunks)
+end
+
+---Go to the next hunk of the buffer, or with -1 to the one before; around the end.
+---@param step 1|-1
+function M.go(step)
+  local row, rows = vim.api.nvim_win_get_cursor(0)[1] - 1, {}
+  for _, hunk in ipairs(M.here(true)) do
+    rows[#rows + 1] = (extent(hunk))
+  end
+  table.sort(rows, function(a, b)
+    return (a - b) * step < 0
+  end)
+  for _, first in ipairs(rows) do
+    if (first - row) * step > 0 then
+      return vim.api.nvim_win_set_cursor(0, { first + 1, 0 })
+    end
+  end
+  if rows[1] then
+    vim.api.nvim_win_set_cursor(0, { rows[1] + 1, 0 })
+  end
+end
+
+---Every pending hunk as a quickfix list.
+function M.quickfix()
+  local items = {}
+  for _, hunk in ipairs(hunks) do
+    local first = extent(hunk) or hunk.first
+    local said = lines_of(hunk.new_text)[1] or 'removed: ' .. (lines_of(hunk.old_text)[1] or '')
+    items[#items + 1] = { filename = vim.uri_to_fname(hunk.uri), lnum = first + 1, text = said }
+  end
+  vim.fn.setqflist({}, ' ', { title = 'Changes of the agent', items = items })
+  if #items > 0 then
+    vim.cmd.copen()
+  end
+end
+
+---Every pending hunk as a diff in a new buffer.
+function M.diff()
+  local lines = {}
+  for _, hunk in ipairs(hunks) do
+    lines[#lines + 1] = '--- ' .. vim.uri_to_fname(hunk.uri)
+    lines[#lines + 1] = ('@@ line %d @@'):format((extent(hunk) or hunk.first) + 1)
+    for _, side in ipairs({ { '-', hunk.old_text }, { '+', hunk.new_text } }) do
+      for _, line in ipairs(lines_of(side[2])) do
+        lines[#lines + 1] = side[1] .. line
+      end
+    end
+  end
+  vim.cmd.new()
+  vim.bo.buftype, vim.bo.bufhidden, vim.bo.filetype = 'nofile', 'wipe', 'diff'
+  vim.api.nvim_buf_set_lines(0, 0, -1, false, #lines > 0 and lines or { 'No pending changes.' })
+end
+
+---How many hunks are pending.
+---@return integer
+function M.count()
+  return #hunks
+end
+
+return M

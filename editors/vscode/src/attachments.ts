@@ -1,0 +1,144 @@
+/** What goes along with the next prompt: the current file and selection by themselves, and what the user adds. */
+import * as vscode from 'vscode';
+import type { EditorState } from './editorstate.ts';
+import { readConfig } from './config.ts';
+import type { RunParams } from './protocol.ts';
+import type { Chip } from './view/messages.ts';
+
+type Attachment = NonNullable<RunParams['attachments']>[number];
+const SCHEMES = new Set(['file', 'untitled']);
+
+interface Added {
+  readonly chip: Chip;
+  readonly attachment: Attachment;
+}
+
+export class Attachments implements vscode.Disposable {
+  readonly #changed = new vscode.EventEmitter<void>();
+  readonly onChange = this.#changed.event;
+  readonly #subscriptions: vscode.Disposable[];
+  readonly #state: EditorState;
+  /** The editor the user was last in; the chat itself is none. */
+  #editor: vscode.TextEditor | undefined = vscode.window.activeTextEditor;
+  #added: Added[] = [];
+  /** Chips of the current file or selection that were taken away, until the user goes somewhere else. */
+  #removed = new Set<string>();
+  #count = 0;
+
+  constructor(state: EditorState) {
+    this.#state = state;
+    this.#subscriptions = [
+      vscode.window.onDidChangeActiveTextEditor((editor) => this.#enter(editor)),
+      vscode.window.onDidChangeTextEditorSelection(() => this.#changed.fire()),
+      vscode.workspace.onDidCloseTextDocument(() => this.#changed.fire()),
+      vscode.workspace.onDidChangeTextDocument(({ document }) => {
+        if (document === this.#editor?.document) {
+          this.#changed.fire();
+        }
+      }),
+    ];
+  }
+
+  /** The editor a question is about. */
+  get editor(): vscode.TextEditor | undefined {
+    return this.#editor;
+  }
+
+  chips(): Chip[] {
+    return [...this.#current().map(({ chip }) => chip), ...this.#added.map(({ chip }) => chip)];
+  }
+
+  /** What is sent, with the versions of this moment; what was added is used up. */
+  take(): Attachment[] {
+    this.#state.flush();
+    const taken = [...this.#current(), ...this.#added].map(({ attachment }) => attachment);
+    this.#added = [];
+    this.#changed.fire();
+    return taken;
+  }
+
+  addFile(uri: vscode.Uri): void {
+    const label = vscode.workspace.asRelativePath(uri);
+    if (!this.#added.some(({ chip }) => chip.title === uri.toString())) {
+      this.#add({ icon: 'file', label, title: uri.toString() }, { type: 'buffer', uri: uri.toString() });
+    }
+  }
+
+  addRange(document: vscode.TextDocument, range: vscode.Range): void {
+    const lines = `${range.start.line + 1}–${range.end.line + 1}`;
+    const label = `${vscode.workspace.asRelativePath(document.uri)}:${lines}`;
+    this.#add({ icon: 'selection', label, title: document.uri.toString() }, rangeOf(document, range));
+  }
+
+  addProblems(uri: vscode.Uri): void {
+    const label = `problems of ${vscode.workspace.asRelativePath(uri)}`;
+    this.#add({ icon: 'warning', label, title: uri.toString() }, { type: 'diagnostics', uri: uri.toString() });
+  }
+
+  addImage(data: string, mimeType: string, name: string): void {
+    const preview = `data:${mimeType};base64,${data}`;
+    this.#add({ icon: 'image', label: name, title: mimeType, preview }, { type: 'image', data, mimeType });
+  }
+
+  remove(id: string): void {
+    this.#added = this.#added.filter(({ chip }) => chip.id !== id);
+    this.#removed.add(id);
+    this.#changed.fire();
+  }
+
+  #add(chip: Omit<Chip, 'id'>, attachment: Attachment): void {
+    this.#count += 1;
+    this.#added.push({ chip: { id: `added-${this.#count}`, ...chip }, attachment });
+    this.#changed.fire();
+  }
+
+  #enter(editor: vscode.TextEditor | undefined): void {
+    if (editor && SCHEMES.has(editor.document.uri.scheme) && editor !== this.#editor) {
+      this.#editor = editor;
+      this.#removed = new Set();
+      this.#changed.fire();
+    }
+  }
+
+  #current(): Added[] {
+    const config = readConfig();
+    const document = this.#editor?.document;
+    if (!this.#editor || !document || document.isClosed || !SCHEMES.has(document.uri.scheme)) {
+      return [];
+    }
+    const uri = document.uri.toString();
+    const name = vscode.workspace.asRelativePath(document.uri);
+    const found: Added[] = [];
+    if (config.attachCurrentFile && !this.#removed.has('file')) {
+      const label = document.isDirty ? `${name} (unsaved)` : name;
+      const chip: Chip = { id: 'file', icon: 'file', label, title: `${name}: as it is in the editor`, automatic: true };
+      found.push({ chip, attachment: { type: 'buffer', uri, version: document.version } });
+    }
+    const selection = this.#editor.selection;
+    if (config.attachSelection && !selection.isEmpty && !this.#removed.has('selection')) {
+      const label = `lines ${selection.start.line + 1}–${selection.end.line + 1}`;
+      const chip: Chip = { id: 'selection', icon: 'selection', label, title: `selection in ${name}`, automatic: true };
+      found.push({ chip, attachment: rangeOf(document, selection) });
+    }
+    return found;
+  }
+
+  dispose(): void {
+    this.#changed.dispose();
+    for (const subscription of this.#subscriptions) {
+      subscription.dispose();
+    }
+  }
+}
+
+function rangeOf(document: vscode.TextDocument, { start, end }: vscode.Range): Attachment {
+  return {
+    type: 'selection',
+    uri: document.uri.toString(),
+    version: document.version,
+    range: {
+      start: { line: start.line, character: start.character },
+      end: { line: end.line, character: end.character },
+    },
+  };
+}

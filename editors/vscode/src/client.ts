@@ -1,0 +1,245 @@
+/** The connection to the server: which one, how it is started, and restarts (one running, at most one waiting). */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import * as vscode from 'vscode';
+import {
+  type ClientCapabilities,
+  type Executable,
+  type FeatureState,
+  LanguageClient,
+  type LanguageClientOptions,
+  type ServerOptions,
+  type StaticFeature,
+  State,
+} from 'vscode-languageclient/node';
+import { readConfig } from './config.ts';
+import { findServer, type Program } from './discovery.ts';
+import { EDITOR_LSP_METHODS } from './editorlsp.ts';
+import { canKeep, endServer, type Keeping, reach } from './keeping.ts';
+import { type Log, reason } from './log.ts';
+import { type ClientNotifications, type ClientRequests, PROTOCOL_VERSION } from './protocol.ts';
+
+export type ServerState = 'stopped' | 'starting' | 'running' | 'untrusted' | 'missing' | 'failed';
+
+const STOP_MS = 6_000;
+
+export class Server implements vscode.Disposable {
+  readonly #changed = new vscode.EventEmitter<ServerState>();
+  readonly #made = new vscode.EventEmitter<LanguageClient>();
+  /** Fires whenever `state` changes. */
+  readonly onState = this.#changed.event;
+  /** Fires for every new client, before it starts: the moment to register handlers. */
+  readonly onClient = this.#made.event;
+  state: ServerState = 'stopped';
+  /** What `state` is about, for people. */
+  detail = '';
+  #client: LanguageClient | undefined;
+  #keeping: Keeping | undefined;
+  #running: Promise<void> | undefined;
+  #again = false;
+
+  readonly #context: vscode.ExtensionContext;
+  readonly #log: Log;
+
+  constructor(context: vscode.ExtensionContext, log: Log) {
+    this.#context = context;
+    this.#log = log;
+  }
+
+  get client(): LanguageClient | undefined {
+    return this.#client;
+  }
+
+  /** Ask the server. Rejects when there is none, and with the server's own error. */
+  async call<M extends keyof ClientRequests>(
+    method: M,
+    params: ClientRequests[M]['params'],
+  ): Promise<ClientRequests[M]['result']> {
+    if (!this.#client || this.state !== 'running') {
+      throw new Error('the agent is not running');
+    }
+    return this.#client.sendRequest<ClientRequests[M]['result']>(method, params);
+  }
+
+  /** Tell the server. Does nothing when there is none. */
+  tell<M extends keyof ClientNotifications>(method: M, params: ClientNotifications[M]['params']): void {
+    if (this.#client && this.state === 'running') {
+      this.#client.sendNotification(method, params).catch((error: unknown) => this.#log.debug(reason(error)));
+    }
+  }
+
+  /** Start, or start anew. While one restart runs, any number of further calls become one more. */
+  restart(endRunning = true): Promise<void> {
+    if (this.#running) {
+      this.#again = true;
+      return this.#running;
+    }
+    this.#running = this.#restart(endRunning).finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #restart(endRunning: boolean): Promise<void> {
+    let end = endRunning;
+    do {
+      this.#again = false;
+      await this.stop();
+      if (end && this.#keeping) {
+        await endServer(this.#keeping);
+      }
+      await this.#start();
+      end = true;
+    } while (this.#again);
+  }
+
+  /** Leave the server; a kept one goes on for a while. */
+  async stop(): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    if (client) {
+      await client.dispose(STOP_MS).catch((error: unknown) => this.#log.debug(`stop: ${reason(error)}`));
+    }
+    this.#set('stopped');
+  }
+
+  async #start(): Promise<void> {
+    if (!vscode.workspace.isTrusted) {
+      this.#set('untrusted', 'This workspace is not trusted, so the agent is not started in it.');
+      return;
+    }
+    this.#set('starting');
+    const config = readConfig();
+    const environment = { ...process.env, ...config.environment };
+    const program = await findServer({ ...config, chosenPython: await chosenPython(), environment });
+    if (!program) {
+      this.#set('missing', 'No server was found: install the lsp-agent package, or set lspAgent.server.command.');
+      return;
+    }
+    this.#log.info(`server: ${[program.command, ...program.args].join(' ')} (${program.origin})`);
+    const client = this.#makeClient(program, environment, config.keepAliveS);
+    this.#client = client;
+    this.#made.fire(client);
+    client.onDidChangeState(({ newState }) => this.#follow(client, newState));
+    try {
+      await client.start();
+    } catch (error) {
+      this.#set('failed', reason(error));
+      this.#log.error(`the server did not start: ${reason(error)}`);
+    }
+  }
+
+  #follow(client: LanguageClient, state: State): void {
+    if (client === this.#client) {
+      this.#set(state === State.Running ? 'running' : state === State.Starting ? 'starting' : 'stopped');
+    }
+  }
+
+  #set(state: ServerState, detail = ''): void {
+    this.state = state;
+    this.detail = detail;
+    this.#changed.fire(state);
+  }
+
+  #makeClient(program: Program, environment: NodeJS.ProcessEnv, graceS: number): LanguageClient {
+    const options: LanguageClientOptions = {
+      documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
+      outputChannel: this.#log,
+      // the server's own code actions are for editors without a plugin; ours open the chat
+      middleware: { provideCodeActions: () => [] },
+    };
+    const client = new LanguageClient('lspAgent', 'LSP Agent', this.#serverOptions(program, environment, graceS), options);
+    client.registerFeature(new AgentBlock(this.#clientId(), String(this.#context.extension.packageJSON.version)));
+    return client;
+  }
+
+  #serverOptions(program: Program, environment: NodeJS.ProcessEnv, graceS: number): ServerOptions {
+    if (!canKeep() || graceS <= 0) {
+      this.#keeping = undefined;
+      const executable: Executable = { command: program.command, args: [...program.args], options: { env: environment } };
+      return executable;
+    }
+    mkdirSync(this.#context.logUri.fsPath, { recursive: true });
+    const keeping: Keeping = {
+      script: this.#context.asAbsolutePath('dist/keeper.cjs'),
+      program,
+      graceS,
+      environment,
+      folders: (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.toString()),
+      logFile: join(this.#context.logUri.fsPath, 'server.log'),
+    };
+    this.#keeping = keeping;
+    return async () => {
+      const socket = await reach(keeping);
+      return { reader: socket, writer: socket };
+    };
+  }
+
+  #clientId(): string {
+    const known = this.#context.globalState.get<string>('clientId');
+    const id = known ?? crypto.randomUUID();
+    if (!known) {
+      this.#context.globalState.update('clientId', id).then(undefined, (error: unknown) => this.#log.warn(reason(error)));
+    }
+    return id;
+  }
+
+  dispose(): void {
+    this.#changed.dispose();
+    this.#made.dispose();
+  }
+}
+
+/** The client's `agent` block (PROTOCOL 2). */
+class AgentBlock implements StaticFeature {
+  readonly #id: string;
+  readonly #version: string;
+
+  constructor(id: string, version: string) {
+    this.#id = id;
+    this.#version = version;
+  }
+
+  fillClientCapabilities(capabilities: ClientCapabilities): void {
+    const config = readConfig();
+    capabilities.experimental = {
+      ...(capabilities.experimental as object | undefined),
+      agent: {
+        protocolVersions: [PROTOCOL_VERSION],
+        client: { id: this.#id, name: 'lsp-agent.vscode', version: this.#version },
+        events: { enabled: true, optOut: ['tool_input_chunk', 'terminal_output_chunk'] },
+        ui: { permission: 'event', question: 'event' },
+        editor: {
+          lsp: EDITOR_LSP_METHODS,
+          diagnostics: config.pushDiagnostics ? 'push' : 'none',
+          selection: config.pushSelection,
+        },
+      },
+    };
+  }
+
+  initialize(): void {
+    // nothing of the server's side is needed
+  }
+
+  getState(): FeatureState {
+    return { kind: 'static' };
+  }
+
+  clear(): void {
+    // no state
+  }
+}
+
+/** What the Python extension would run, when it is there. */
+async function chosenPython(): Promise<string | undefined> {
+  const extension = vscode.extensions.getExtension<{
+    environments?: { getActiveEnvironmentPath(): { path: string } };
+  }>('ms-python.python');
+  try {
+    const api = extension?.isActive ? extension.exports : await extension?.activate();
+    return api?.environments?.getActiveEnvironmentPath().path;
+  } catch {
+    return undefined;
+  }
+}

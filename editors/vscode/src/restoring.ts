@@ -1,0 +1,102 @@
+/** A session from what the server has stored: the answer of an attach, pages of messages. Pure, like the fold. */
+import type { Message as Stored, SessionAttachResult, SessionInfo } from './protocol.ts';
+import { Session } from './session.ts';
+
+type Fields = { readonly [key: string]: unknown };
+
+/** The session as `agent/session/attach` answers: the same for a replay, a new one for a snapshot. */
+export function attached(session: Session, result: SessionAttachResult): Session {
+  let restored = session;
+  if (result.mode === 'snapshot') {
+    restored = new Session(session.model.sessionId);
+    const snapshot = (result.snapshot ?? {}) as { session?: SessionInfo; messages?: Stored[] };
+    restored.model.seq = result.seq;
+    restored.model.queue.revision = result.queueRevision;
+    describe(restored, snapshot.session);
+    load(restored, snapshot.messages ?? []);
+  }
+  restored.restartStreams();
+  restored.activeRun = result.activeRunId ?? undefined;
+  if (restored.activeRun) {
+    restored.model.state = 'running';
+  }
+  restored.model.pending = [...result.pending.permissions];
+  return restored;
+}
+
+/** Take in what `SessionInfo` says and no event has said. */
+export function describe(session: Session, info: SessionInfo | undefined): void {
+  if (!info) {
+    return;
+  }
+  const model = session.model;
+  model.title = info.title;
+  model.plan = model.plan.length > 0 ? model.plan : info.todos;
+  model.usage ??= {
+    usedTokens: info.promptTokens + info.completionTokens,
+    contextWindow: 0,
+    costUsd: info.costUsd,
+    estimated: info.estimatedUsage,
+  };
+}
+
+/** Take in stored messages, oldest first, before those that came live. */
+export function load(session: Session, messages: readonly Stored[]): void {
+  let at = 0;
+  for (const stored of messages) {
+    if (stored.role === 'tool') {
+      results(session, stored);
+      continue;
+    }
+    if (session.message(stored.messageId)) {
+      continue;
+    }
+    const message = session.ensureMessage(stored.messageId, stored.role, at++);
+    if (stored.model) {
+      message.model = stored.model;
+    }
+    if (stored.finish) {
+      message.finish = stored.finish;
+    }
+    for (const part of stored.parts as unknown as readonly Fields[]) {
+      take(session, message.id, part);
+    }
+  }
+}
+
+function take(session: Session, messageId: string, part: Fields): void {
+  const message = session.ensureMessage(messageId, 'assistant');
+  switch (part['type']) {
+    case 'text':
+      message.text += String(part['text']);
+      break;
+    case 'reasoning':
+      message.thought += String(part['text']);
+      break;
+    case 'attachment':
+      message.attachments.push(part);
+      break;
+    case 'shell':
+      message.text += `$ ${String(part['command'])}\n${String(part['output'])}`;
+      break;
+    case 'tool_call': {
+      const tool = session.ensureTool(message, String(part['toolCallId']));
+      tool.name = String(part['name']);
+      tool.title ||= tool.name;
+      tool.input = part['input'];
+      break;
+    }
+    default:
+      break;
+  }
+}
+
+function results(session: Session, stored: Stored): void {
+  for (const part of stored.parts as unknown as readonly Fields[]) {
+    const tool = session.tool(String(part['toolCallId']));
+    if (tool) {
+      tool.output = String(part['content'] ?? '');
+      tool.status = part['isError'] === true ? 'failed' : 'completed';
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/** What the extension host and the chat view say to each other. Plain JSON; knows neither `vscode` nor the DOM. */
+import type { EventParams, RunCompleteParams, SessionInfo } from '../protocol.ts';
+import type { ViewModel } from '../session.ts';
+
+export interface Chip {
+  readonly id: string;
+  readonly icon: 'file' | 'selection' | 'warning' | 'image';
+  readonly label: string;
+  readonly title: string;
+  /** The editor's own: comes back when the user goes elsewhere. */
+  readonly automatic?: boolean;
+  /** `data:` URL of an image. */
+  readonly preview?: string;
+}
+
+export type Streamed =
+  | { readonly method: 'event'; readonly params: EventParams }
+  | { readonly method: 'complete'; readonly params: RunCompleteParams };
+
+export interface Labels {
+  readonly model: string;
+  readonly mode: string;
+  readonly contextWindow: number;
+}
+
+export interface FileItem {
+  readonly uri: string;
+  readonly label: string;
+  readonly detail: string;
+}
+
+/** Host to view. */
+export type ToView =
+  | { readonly type: 'session'; readonly model: ViewModel | null; readonly activeRun: string | null }
+  | { readonly type: 'stream'; readonly items: readonly Streamed[] }
+  | { readonly type: 'server'; readonly state: string; readonly detail: string }
+  | { readonly type: 'chips'; readonly chips: readonly Chip[] }
+  | { readonly type: 'labels'; readonly labels: Labels }
+  | { readonly type: 'files'; readonly token: number; readonly items: readonly FileItem[] }
+  | { readonly type: 'sessions'; readonly query: string; readonly sessions: readonly SessionInfo[]; readonly active: string | null }
+  | { readonly type: 'banner'; readonly level: 'info' | 'warning' | 'error'; readonly text: string }
+  | { readonly type: 'insert'; readonly text: string }
+  | { readonly type: 'focus'; readonly what: 'input' | 'permission' | 'sessions' }
+  | { readonly type: 'accepted' };
+
+export type QueueOp = 'edit' | 'remove' | 'sendNow' | 'move';
+
+/** View to host. */
+export type FromView =
+  | { readonly type: 'ready' }
+  | { readonly type: 'send'; readonly text: string; readonly how: 'default' | 'queue' | 'steer' | 'interrupt' }
+  | { readonly type: 'stop' }
+  | { readonly type: 'permit'; readonly requestId: string; readonly optionId: string; readonly message?: string }
+  | { readonly type: 'queue'; readonly op: QueueOp; readonly messageId: string; readonly text?: string; readonly index?: number }
+  | { readonly type: 'removeChip'; readonly id: string }
+  | { readonly type: 'image'; readonly data: string; readonly mimeType: string; readonly name: string }
+  | { readonly type: 'attach'; readonly uris: readonly string[] }
+  | { readonly type: 'files'; readonly token: number; readonly query: string }
+  | { readonly type: 'sessions'; readonly query: string }
+  | { readonly type: 'session'; readonly action: 'open' | 'rename' | 'fork' | 'export' | 'delete'; readonly id: string }
+  | { readonly type: 'fork'; readonly messageId: string }
+  | { readonly type: 'openFile'; readonly uri: string; readonly line?: number }
+  | { readonly type: 'openDiff'; readonly toolCallId: string }
+  | { readonly type: 'copy'; readonly text: string }
+  | { readonly type: 'command'; readonly command: 'new' | 'model' | 'mode' | 'attach' | 'trust' | 'settings' | 'restart' | 'log' | 'compact' };
