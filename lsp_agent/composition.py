@@ -220,7 +220,17 @@ class FirstTurns:
         self._announced = False
 
     async def __call__(self, run: Run, control: TurnControl) -> Outcome:
-        """Run one turn."""
+        """Run one turn. A cancellation while it is prepared ends it like one in the turn: with its prompt stored."""
+        task = asyncio.current_task()
+        try:
+            await self._prepare(run)
+        except asyncio.CancelledError:
+            if task is not None:
+                task.uncancel()
+                task.cancel()  # arrives at the turn's first await, which closes what it has begun
+        return await self._turns(run, control)
+
+    async def _prepare(self, run: Run) -> None:
         await self._live.refresh()
         for text in self._live.news():
             self._notice(run, "warning", "configuration", text)
@@ -228,7 +238,6 @@ class FirstTurns:
         if not self._announced:
             self._announced = True
             self._announce(run)
-        return await self._turns(run, control)
 
     def _announce(self, run: Run) -> None:
         try:

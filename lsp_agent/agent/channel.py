@@ -111,6 +111,9 @@ class Channel:
             gone = [key for key, text in self.streaming.items() if text.run_key == item.run_key]
             for key in gone:
                 del self.streaming[key]
+            for value in self.latest.values():
+                if value.run_key == item.run_key:  # shown again to whoever attaches: nothing names an ended run
+                    value.run_key = value.run_id = None
         elif item.name in ("agent_message", "agent_thought"):
             self.streaming.pop((item.name + "_chunk", str(item.update.get("messageId"))), None)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lsp_agent.agent.costs import estimate_tokens, step_usage
 from lsp_agent.agent.fold import Fold
 from lsp_agent.agent.history import build
-from lsp_agent.agent.requests import plain_request, takes_media_in_results
+from lsp_agent.agent.requests import plain_request
 from lsp_agent.agent.retry import persistently
 from lsp_agent.agent.services import TurnLimits, TurnServices
 from lsp_agent.agent.system_prompt import prompt_text, summary_request
@@ -115,7 +115,7 @@ class Compaction:
 
     def _request(self, model: Model, messages: Sequence[Message], provider: Provider) -> Request:
         history = build(
-            messages, images=model.supports_images, media_in_results=takes_media_in_results(provider), todos=None
+            messages, images=model.supports_images, media_in_results=provider.media_in_tool_results, todos=None
         )
         ask = TextPart(summary_request(self._session.todos))
         return plain_request(
@@ -124,6 +124,7 @@ class Compaction:
             self._limits,
             system=prompt_text("summary"),
             messages=[*history, Message("", self._session.session_id, Role.USER, [ask])],
+            purpose="summary",
             max_output_tokens=model.max_output_tokens or None,
         )
 

@@ -10,7 +10,6 @@ Knows no turn and no lane; a failure is reported to one hook.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, cast
 
 from lsp_agent.agent import attaching, envelope, run_updates
 from lsp_agent.agent.channel import Channel, Item
@@ -281,12 +280,7 @@ class Hub:
     ) -> None:
         parent = self._parents.get(channel.session_id)
         for receiver in receivers:
-            if parent is None:
-                receiver.chunk(channel.session_id, run_id, kind, key, text, channel.sent)
-            else:
-                cast(_ParentAware, receiver).chunk(
-                    channel.session_id, run_id, kind, key, text, channel.sent, parent=parent
-                )
+            receiver.chunk(channel.session_id, run_id, kind, key, text, channel.sent, parent)
 
     def _catch_up(self, channel: Channel, subscriber: Subscriber) -> None:
         for item in channel.latest.values():
@@ -326,20 +320,6 @@ class Hub:
         except (RequestRejected, StoreError):
             _log.warning("events of session %s are dropped: it cannot be read", session_id)
             self._early.pop(session_id, None)
-
-
-class _ParentAware(Protocol):
-    def chunk(
-        self,
-        session_id: str,
-        run_id: str | None,
-        update_kind: str,
-        key: str,
-        text: str,
-        seq: int,
-        *,
-        parent: dict[str, str],
-    ) -> None: ...
 
 
 def _item(

@@ -14,14 +14,6 @@ from lsp_agent.domain.model import Model, Sampling
 from lsp_agent.domain.session import Session
 from lsp_agent.ports.provider import Provider, Request
 
-_MEDIA_IN_RESULTS = frozenset({"anthropic", "bedrock", "bedrock-europe"})
-
-
-def takes_media_in_results(provider: Provider) -> bool:
-    """True when the dialect has images inside tool results; the adapter may say so itself."""
-    said = getattr(provider, "media_in_tool_results", None)
-    return said if isinstance(said, bool) else provider.provider_id in _MEDIA_IN_RESULTS
-
 
 def effective_thinking(model: Model, wanted: str) -> str:
     """The reasoning effort in force (CORE 17.2): the session's wish where the model has it, else its default."""
@@ -63,7 +55,7 @@ def turn_request(state: TurnState, model: Model, provider: Provider) -> Request:
         messages=build(
             state.history,
             images=model.supports_images,
-            media_in_results=takes_media_in_results(provider),
+            media_in_results=provider.media_in_tool_results,
             todos=state.reminder_todos if not is_child and "todos" in state.tools else None,
         ),
         tools=[tool.spec for tool in state.tools.values()],
@@ -90,6 +82,7 @@ def plain_request(
     system: str,
     messages: Sequence[Message],
     max_output_tokens: int | None,
+    purpose: str,
 ) -> Request:
     """A request without tools and without thinking, for summaries and titles."""
     return Request(
@@ -99,5 +92,6 @@ def plain_request(
         sampling=Sampling(max_output_tokens),
         provider_options=model.options,
         session_hash=session_hash(session.session_id),
+        purpose=purpose,
         cache_last_messages=limits.cache_last_messages,
     )

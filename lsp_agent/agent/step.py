@@ -59,7 +59,7 @@ class _Attempts:
 
     def usage(self) -> Usage:
         """Of the attempt that succeeded."""
-        return step_usage(self._live.fold.usage, self._model, self._sent, self._live.message)
+        return step_usage(self._live.fold.usage, self._model, self._sent, self._live.fold.snapshot())
 
 
 def _is_ordinary(reason: FinishReason) -> bool:

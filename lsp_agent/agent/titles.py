@@ -123,6 +123,7 @@ class TitleMaker:
             messages=[
                 Message("", session.session_id, Role.USER, [TextPart(title_request(prompt[:_MAX_PROMPT_CHARS]))])
             ],
+            purpose="title",
             max_output_tokens=(model.max_output_tokens or None) if model.can_reason else _MAX_TOKENS,
         )
 

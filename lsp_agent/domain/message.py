@@ -74,7 +74,7 @@ class AttachmentPart:
     version: int | None = None
     """Document version of an open buffer."""
     kind: str = "file"
-    """The PROTOCOL 13 type it came from: buffer, selection, file, text, image, diagnostics, symbol, changes, terminal."""
+    """The PROTOCOL 13 type it came from: buffer, selection, file, text, image, diagnostics, symbol, …"""
 
     @property
     def is_text(self) -> bool:

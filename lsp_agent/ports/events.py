@@ -16,9 +16,7 @@ Update = Mapping[str, Any]
 class Events(Protocol):
     """The event hub as the turn sees it. No method waits."""
 
-    def durable(
-        self, session_id: str, run: Run | None, update: Update, *, writes: Sequence[Write] = ()
-    ) -> int:
+    def durable(self, session_id: str, run: Run | None, update: Update, *, writes: Sequence[Write] = ()) -> int:
         """Number, store (in one transaction with `writes`) and, once committed, send. Returns the seq."""
         ...
 
@@ -48,8 +46,20 @@ class Subscriber(Protocol):
         """
         ...
 
-    def chunk(self, session_id: str, run_id: str | None, update_kind: str, key: str, text: str, seq: int) -> None:
-        """Enqueue text of a chunk; the outbox merges what has piled up and numbers `chunk` when it leaves."""
+    def chunk(
+        self,
+        session_id: str,
+        run_id: str | None,
+        update_kind: str,
+        key: str,
+        text: str,
+        seq: int,
+        parent: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Enqueue text of a chunk; the outbox merges what has piled up and numbers `chunk` when it leaves.
+
+        `parent` is added to the params of a sub-agent's chunk.
+        """
         ...
 
 

@@ -40,6 +40,8 @@ class Request:
     """Merged catalogue < provider < model < run options (CORE 17.3)."""
     session_hash: str = ""
     """Hex XXH3 of the session id, for `x-session-id` and `x-session-affinity` (CORE 12)."""
+    purpose: str = "turn"
+    """`turn`, `title` or `summary`: for providers that play a part, and for logs."""
     cache_last_messages: int = 2
     """How many of the last messages carry a prompt-cache mark, where the dialect has marks; 0 = no marks at all."""
 
@@ -48,6 +50,8 @@ class Provider(Protocol):
     """One configured service."""
 
     provider_id: str
+    media_in_tool_results: bool
+    """The dialect takes images inside tool results; otherwise history carries them in a user message (CORE 14)."""
 
     def stream(self, request: Request) -> AsyncIterator[Sequence[StreamEvent]]:
         """Send `request` and yield what comes back, in batches: all events of one network read as one batch.

@@ -28,8 +28,8 @@ class PatchSession:
     """Set named columns of a session, leaving the others alone (so a rename is never undone by a late save).
 
     `changes` keys are field names of `Session` (todos as a tuple of Todo). `add` keys are numeric fields that are
-    incremented in SQL (`cost_usd`, `prompt_tokens`, `completion_tokens`). `unless_titled` skips a `title` change when the
-    user gave a name. `updated_at_ms` is always set to `now_ms`.
+    incremented in SQL (`cost_usd`, `prompt_tokens`, `completion_tokens`). `unless_titled` skips a `title` change when
+    the user gave a name. `updated_at_ms` is always set to `now_ms`.
     """
 
     session_id: str
@@ -99,11 +99,11 @@ class SetQueueOrder:
 
 @dataclass(frozen=True, slots=True)
 class AppendEvent:
-    """One durable event or terminal event of the per-session log.
+    """One durable event or terminal event of the per-session log. Refused unless `seq` is the session's last one + 1.
 
     `payload` is the JSON of the notification's params, exactly as sent. `terminal_of` is the run key an
-    `agent/runComplete` ends: the same transaction moves that run to DONE, and a second terminal for it is refused by the
-    schema (unique index).
+    `agent/runComplete` ends: the same transaction moves that run to DONE, and a second terminal for it is refused by
+    the schema (unique index).
     """
 
     session_id: str

@@ -70,8 +70,8 @@ class Editor(Protocol):
         """Change an open document through a versioned, labelled `workspace/applyEdit`.
 
         Edits refer to `document.text` at `document.version`. Returns when the editor has applied it **and** the
-        resulting `didChange` has arrived. Raises: DocumentChanged when the version is no longer current, EditRefused when
-        the editor refuses, errors, cannot apply edits, or does not answer in 10 s.
+        resulting `didChange` has arrived. Raises: DocumentChanged when the version is no longer current, EditRefused
+        when the editor refuses, errors, cannot apply edits, or does not answer in 10 s.
         """
         ...
 
@@ -90,16 +90,14 @@ class Workspace(Protocol):
         ...
 
     async def read_text(self, place: Place, *, max_bytes: int | None = None) -> TextFile:
-        """The overlay's text. Raises: FileUnreadable (missing, directory, special file, binary, too large, bad encoding)."""
+        """The overlay's text. Raises: FileUnreadable, whose `reason` says why (missing, a directory, binary, …)."""
         ...
 
     async def read_bytes(self, place: Place, *, max_bytes: int) -> bytes:
         """The file's bytes from disk. Raises: FileUnreadable."""
         ...
 
-    async def change(
-        self, place: Place, transform: Callable[[TextFile], str], label: str
-    ) -> tuple[TextFile, TextFile]:
+    async def change(self, place: Place, transform: Callable[[TextFile], str], label: str) -> tuple[TextFile, TextFile]:
         """Change a file that exists: `transform` gets the current text and returns the new one.
 
         Open: minimal edits by `Editor.apply_edit`, once more with the fresh text when the document moved on. Closed:
@@ -115,7 +113,7 @@ class Workspace(Protocol):
     async def walk(
         self, place: Place, *, pattern: str | None = None, hidden: bool = False, limit: int = 100_000
     ) -> list[Path]:
-        """Regular files below a directory, .gitignore honoured, no symlink followed, open unsaved new files included."""
+        """Regular files below a directory: .gitignore honoured, no link followed, open unsaved new files included."""
         ...
 
     def open_documents_below(self, path: Path) -> Iterable[Document]:

@@ -16,7 +16,7 @@ from lsp_agent.ports.provider import Request
 from lsp_agent.providers.anthropic_request import EncodedRequest, encode
 from lsp_agent.providers.anthropic_stream import AnthropicStream
 from lsp_agent.providers.content import body_bytes, call_ids_of
-from lsp_agent.providers.streaming import CONNECT_TIMEOUT_S, answer, request_headers
+from lsp_agent.providers.streaming import CONNECT_TIMEOUT_S, answer, local_http_client, request_headers
 
 if TYPE_CHECKING:
     import httpx2
@@ -44,6 +44,7 @@ class AnthropicProvider:
         cache: bool = True,
     ) -> None:
         self.provider_id = provider_id
+        self.media_in_tool_results = True
         self._api_key = api_key
         self._base_url = (base_url or DEFAULT_BASE_URL).rstrip("/").removesuffix("/v1")
         self._headers = dict(headers or {})
@@ -70,9 +71,13 @@ class AnthropicProvider:
 
     async def close(self) -> None:
         client, self._client = self._client, None
-        if client is not None:
+        if client is None:
+            return
+        try:
             async with asyncio.timeout(_CLOSE_S):
                 await client.close()
+        except TimeoutError:
+            return  # the process is about to end anyway
 
     async def _post(self, encoded: EncodedRequest, request: Request) -> "httpx2.Response":
         client: Any = await self._sdk_client()
@@ -127,5 +132,6 @@ class AnthropicProvider:
             max_retries=0,
             timeout=http.Timeout(None, connect=CONNECT_TIMEOUT_S),
             default_headers=headers,
+            http_client=local_http_client(self._base_url),
         )
         return client

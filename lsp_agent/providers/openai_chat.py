@@ -35,6 +35,7 @@ class OpenAIChatProvider:
         replay_reasoning: bool = False,
     ) -> None:
         self.provider_id = provider_id
+        self.media_in_tool_results = False
         self._client = OpenAIClient(api_key=api_key, base_url=base_url, headers=headers)
         self._type = service_type
         self._extra_body = dict(extra_body or {})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsp_agent.ports.provider import Request
 from lsp_agent.providers.content import body_bytes
-from lsp_agent.providers.streaming import CONNECT_TIMEOUT_S, request_headers
+from lsp_agent.providers.streaming import CONNECT_TIMEOUT_S, local_http_client, request_headers
 
 if TYPE_CHECKING:
     import httpx2
@@ -61,9 +61,13 @@ class OpenAIClient:
     async def close(self) -> None:
         """Release connections; may be called twice."""
         client, self._client = self._client, None
-        if client is not None:
+        if client is None:
+            return
+        try:
             async with asyncio.timeout(_CLOSE_S):
                 await client.close()
+        except TimeoutError:
+            return  # the process is about to end anyway
 
     async def _sdk_client(self) -> "AsyncOpenAI":
         if self._client is None:
@@ -88,5 +92,6 @@ class OpenAIClient:
             max_retries=0,
             timeout=http.Timeout(None, connect=CONNECT_TIMEOUT_S),
             default_headers=headers,
+            http_client=local_http_client(self._base_url),
         )
         return client

@@ -29,6 +29,7 @@ class OpenAIResponsesProvider:
         extra_body: Mapping[str, Any] | None = None,
     ) -> None:
         self.provider_id = provider_id
+        self.media_in_tool_results = False
         self._client = OpenAIClient(api_key=api_key, base_url=base_url, headers=headers)
         self._extra_body = dict(extra_body or {})
 

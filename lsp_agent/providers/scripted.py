@@ -59,6 +59,7 @@ class ScriptedProvider:
         hold_dir: Path | None = None,
     ) -> None:
         self.provider_id = provider_id
+        self.media_in_tool_results = True
         self._path = script if isinstance(script, Path) else None
         self._turns = tuple(script) if script is not None and not isinstance(script, Path) else None
         self._hold_dir = hold_dir

@@ -35,6 +35,11 @@ class Connection:
         return self.agreed.client_name or self.agreed.client_id or "client"
 
     @property
+    def subscriber(self) -> Endpoint | None:
+        """Who hears of the runs this client starts: nobody when its block says `events.enabled: false`."""
+        return self.endpoint if self.agreed.events or not self.agreed.has_agent_block else None
+
+    @property
     def capabilities(self) -> Mapping[str, Any]:
         """The client's LSP capabilities."""
         return self.agreed.capabilities

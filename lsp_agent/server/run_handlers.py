@@ -35,7 +35,7 @@ def run(server: AgentServer, connection: Connection, request: Request) -> None:
         content_hash=content.content_hash,
         root=_root(connection),
         title=content.options.title,
-        subscriber=connection.endpoint,
+        subscriber=connection.subscriber,
     )
     _require_prompt(content)
     server.core().agent.run(submission, lambda answer: request.answer(_run_result(answer)), request.fail_with)
@@ -50,7 +50,7 @@ def steer(server: AgentServer, connection: Connection, request: Request) -> None
         session_id=params.session_id,
         attachments=attachments_of(server, connection, content),
         content_hash=content.content_hash,
-        subscriber=connection.endpoint,
+        subscriber=connection.subscriber,
     )
     _require_prompt(content)
     server.core().agent.steer(

@@ -19,7 +19,8 @@ def new(server: AgentServer, connection: Connection, request: Request) -> Any:
         hub = core.agent.hub
         hub.open(result["sessionId"], 0)
         request.answer(result)
-        hub.subscribe(result["sessionId"], connection.endpoint)
+        if connection.subscriber is not None:
+            hub.subscribe(result["sessionId"], connection.subscriber)
 
     return make()
 

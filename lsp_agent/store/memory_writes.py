@@ -157,14 +157,14 @@ def _set_queue_order(context: Context, write: port.SetQueueOrder) -> None:
 def _append_event(context: Context, write: port.AppendEvent) -> None:
     session, tables = _session(context, write.session_id), context.transaction.tables
     key = (session.session_id, write.seq)
+    if write.seq != session.seq + 1:
+        raise StoreError(f"event {write.seq} of session {write.session_id!r} does not follow the last one")
     terminal_of = rows.clean_text_or_none(write.terminal_of)
     if terminal_of is not None:
         _end_run(context, terminal_of, write, key)
-    if key in tables.events:
-        raise StoreError(f"the session database refused a write: event {write.seq} exists")
     event = port.StoredEvent(write.seq, bytes(write.payload), terminal_of is not None)
     context.transaction.put(tables.events, key, event)
-    _save_session(context, dataclasses.replace(session, seq=max(session.seq, write.seq)))
+    _save_session(context, dataclasses.replace(session, seq=write.seq))
     if write.seq % rules.PRUNE_EVERY == 0 and write.seq > rules.EVENTS_KEPT:
         horizon = write.seq - rules.EVENTS_KEPT
         for old in [row for row in tables.events if row[0] == key[0] and row[1] <= horizon]:

@@ -131,9 +131,9 @@ def _set_queue_order(context: Context, write: port.SetQueueOrder) -> None:
 
 def _append_event(context: Context, write: port.AppendEvent) -> None:
     key = (rows.clean_text(write.session_id), write.seq)
-    updated = context.connection.execute("UPDATE sessions SET seq = max(seq, ?2) WHERE session_id = ?1", key)
+    updated = context.connection.execute("UPDATE sessions SET seq = ?2 WHERE session_id = ?1 AND seq = ?2 - 1", key)
     if updated.rowcount == 0:
-        raise StoreError(f"there is no session {write.session_id!r}")
+        raise StoreError(f"event {write.seq} of session {write.session_id!r} does not follow the last one")
     terminal_of = rows.clean_text_or_none(write.terminal_of)
     if terminal_of is not None:
         _end_run(context, terminal_of, write)

@@ -76,6 +76,7 @@ class ScriptedProvider:
     """Plays one script a request; titles and summaries have scripts of their own."""
 
     provider_id = "local"
+    media_in_tool_results = False
 
     def __init__(self) -> None:
         self.scripts: deque[list[Item]] = deque()

@@ -183,7 +183,7 @@ class Life:
                 continue
             if item.acknowledged and ids.count(item.message_id) != 1:
                 self._oracle.fault(f"prompt {item.prompt!r} is {ids.count(item.message_id)} times in its conversation")
-            users = [t for m, t in zip(messages, texts, strict=True) if m["role"] == "user" and item.prompt in t]
+            users = [t for m, t in zip(messages, texts, strict=True) if m["role"] == "user" and t.startswith(item.prompt)]
             if len(users) > 1:
                 self._oracle.fault(f"prompt {item.prompt!r} was accepted {len(users)} times")
         results = {p["toolCallId"] for m in messages for p in m["parts"] if p["type"] == "tool_result"}

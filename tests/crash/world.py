@@ -93,7 +93,8 @@ class World:
         env = {
             MARK: self.mark,
             "LSP_AGENT_CONFIG": str(self.home / "config.toml"),
-            **({"LSP_AGENT_CRASH_AT": crash_at, "PYTHONPATH": str(ROOT)} if crash_at else {}),
+            "PYTHONPATH": str(ROOT),
+            **({"LSP_AGENT_CRASH_AT": crash_at} if crash_at else {}),
         }
         command = [sys.executable, "-m", module, "serve"]
         self.oracle.new_life()

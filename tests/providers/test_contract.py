@@ -276,6 +276,16 @@ async def test_without_a_key_none_is_sent_whatever_the_environment_holds(
     await provider.close()
 
 
+async def test_a_proxy_of_the_environment_is_not_asked_for_a_server_on_this_machine(
+    dialect: str, fake: FakeProvider, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    provider = make_provider(dialect, fake.url)
+    assert text_of(await collect(provider)) == "ok"
+    await provider.close()
+
+
 async def test_a_bearer_key_goes_into_the_authorization_header(dialect: str, fake: FakeProvider):
     provider = make_provider(dialect, fake.url, key=f"Bearer {SECRET}")
     await collect(provider)

@@ -173,7 +173,7 @@ class Book:
         else:
             self._event(event)
 
-    def chunk(self, session_id, run_id, update_kind, key, text, seq):
+    def chunk(self, session_id, run_id, update_kind, key, text, seq, parent=None):
         if seq != self.seq.get(session_id, 0):
             self.wrong(f"chunk carries seq {seq}, not {self.seq.get(session_id, 0)}")
         self._names(run_id)

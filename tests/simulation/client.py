@@ -41,7 +41,7 @@ class Joiner:
             if joined is not None and joined != whole:
                 self.book.wrong(f"attached connection read {joined!r}, the message is {whole!r}")
 
-    def chunk(self, session_id, run_id, update_kind, key, text, seq):
+    def chunk(self, session_id, run_id, update_kind, key, text, seq, parent=None):
         if self.answer is None:
             self.book.wrong("a chunk before the answer to attach")
         elif seq != self.next - 1:

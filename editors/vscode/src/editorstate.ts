@@ -11,8 +11,8 @@ export class EditorState implements vscode.Disposable {
   readonly #subscriptions: vscode.Disposable[];
   readonly #server: Server;
   #selectionTimer: NodeJS.Timeout | undefined;
-  /** Files we told problems of: when those are gone, that is news, too. */
-  readonly #told = new Set<string>();
+  /** Who had problems in a file when we last told: that they are gone is news, too. */
+  readonly #told = new Map<string, readonly string[]>();
 
   constructor(server: Server) {
     this.#server = server;
@@ -72,15 +72,13 @@ export class EditorState implements vscode.Disposable {
     }
     for (const uri of uris.filter((each) => SCHEMES.has(each.scheme))) {
       const key = uri.toString();
-      const found = vscode.languages.getDiagnostics(uri);
-      if (found.length === 0 && !this.#told.delete(key)) {
-        continue;
-      }
-      if (found.length > 0) {
-        this.#told.add(key);
-      }
+      const groups = bySource(vscode.languages.getDiagnostics(uri), this.#told.get(key) ?? []);
+      this.#told.set(
+        key,
+        [...groups].filter(([, items]) => items.length > 0).map(([source]) => source),
+      );
       const version = vscode.workspace.textDocuments.find((document) => document.uri.toString() === key)?.version;
-      for (const [source, items] of bySource(found)) {
+      for (const [source, items] of groups) {
         this.#server.tell('agent/editor/didPublishDiagnostics', {
           uri: key,
           ...(version === undefined ? {} : { version }),
@@ -99,12 +97,12 @@ export class EditorState implements vscode.Disposable {
   }
 }
 
-/** One list a server, as far as the editor knows them apart; none at all is one empty list. */
-function bySource(found: readonly vscode.Diagnostic[]): Map<string, vscode.Diagnostic[]> {
-  const groups = new Map<string, vscode.Diagnostic[]>();
+/** One list a server, as far as the editor knows them apart; an empty one for those that have no problems any more. */
+function bySource(found: readonly vscode.Diagnostic[], before: readonly string[]): Map<string, vscode.Diagnostic[]> {
+  const groups = new Map<string, vscode.Diagnostic[]>(before.map((source) => [source, []]));
   for (const diagnostic of found) {
     const source = diagnostic.source ?? 'vscode';
     groups.set(source, [...(groups.get(source) ?? []), diagnostic]);
   }
-  return groups.size > 0 ? groups : new Map([['vscode', []]]);
+  return groups;
 }

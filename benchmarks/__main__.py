@@ -1,0 +1,111 @@
+"""`python -m benchmarks [GROUP…] [--rounds N] [--json FILE]`: every contender in every round, one after another.
+
+Groups: start, prompt, stream, history, many, sessions, cancel; none = all.
+"""
+
+import argparse
+import asyncio
+import datetime
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from benchmarks.contender import CONTENDERS, PEERS, REPOSITORY, World
+from benchmarks.figures import GROUPS
+from benchmarks.report import print_table
+
+Measured = dict[str, dict[str, list[float]]]
+"""Figure → contender → one value a round."""
+
+
+def calibrate_ms() -> float:
+    """How long a fixed piece of Python takes now: shows a neighbour at work."""
+    began_s = time.perf_counter()
+    total = 0
+    for number in range(300_000):
+        total += number * number
+    return (time.perf_counter() - began_s) * 1000
+
+
+async def measure(groups: list[str], names: list[str], rounds: int, folder: Path) -> tuple[Measured, list[float]]:
+    """Run everything; prints progress to stderr."""
+    model = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "benchmarks.model",
+        cwd=REPOSITORY,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert model.stdout is not None
+    url = f"http://127.0.0.1:{int(await model.stdout.readline())}"
+    measured: Measured = defaultdict(lambda: defaultdict(list))
+    pace: list[float] = []
+    chosen = [contender for contender in CONTENDERS if not names or contender.name in names]
+    try:
+        for number in range(rounds):
+            world = World.make(folder / f"round-{number}", url)
+            for group in groups:
+                # another order each round, so that no contender always follows the same one
+                for contender in chosen[number % len(chosen) :] + chosen[: number % len(chosen)]:
+                    pace.append(calibrate_ms())
+                    print(f"round {number + 1}/{rounds} {group} {contender.name}", file=sys.stderr, flush=True)
+                    for name, value in (await GROUPS[group](contender, world)).items():
+                        measured[name][contender.name].append(value)
+            shutil.rmtree(world.folder, ignore_errors=True)
+    finally:
+        assert model.stdin is not None
+        model.stdin.close()
+        await model.wait()
+    return measured, pace
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were taken on."""
+    model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
+    return {
+        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "cpu": f"{os.cpu_count()} × {model.partition(': ')[2]}",
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+        "load": list(os.getloadavg()),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(GROUPS))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="only this contender (repeatable)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there")
+    options = parser.parse_args()
+    unknown = [group for group in options.groups if group not in GROUPS]
+    if unknown:
+        parser.error(f"no such group: {', '.join(unknown)}")
+    before = machine()
+    with tempfile.TemporaryDirectory(prefix="lsp-agent-bench-") as folder:
+        work = measure(options.groups or list(GROUPS), options.only, options.rounds, Path(folder))
+        measured, pace = asyncio.run(work)
+    after = machine()
+    print(f"{before['at']} · {before['cpu']} · Python {before['python']} · Linux {before['kernel']}")
+    loads = "load {:.1f} before, {:.1f} after".format(before["load"][0], after["load"][0])
+    print(f"{options.rounds} rounds, {loads}; a fixed loop took {min(pace):.0f} to {max(pace):.0f} ms")
+    present = [name for name in PEERS if shutil.which(name)]
+    print(f"peers present: {', '.join(present) or 'none'} (they are not driven: the figures are against the floors)\n")
+    print_table(measured)
+    if options.json:
+        values = {"machine": before, "load_after": after["load"], "pace_ms": pace, "figures": measured}
+        options.json.write_bytes(orjson.dumps(values, option=orjson.OPT_INDENT_2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

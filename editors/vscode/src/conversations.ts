@@ -1,0 +1,261 @@
+/** The sessions this window has open: events folded, prompts sent, everything attached again after a restart. */
+import * as vscode from 'vscode';
+import type { LanguageClient } from 'vscode-languageclient/node';
+import type { Attachments } from './attachments.ts';
+import type { Server } from './client.ts';
+import { type Log, reason } from './log.ts';
+import type { EventParams, ModelEntry, RunCompleteParams } from './protocol.ts';
+import { attached, describe } from './restoring.ts';
+import { type Effect, Session } from './session.ts';
+import type { Labels, QueueOp, Streamed } from './view/messages.ts';
+
+const OPEN_KEY = 'activeSession';
+export type How = 'queue' | 'steer' | 'interrupt';
+
+export class Conversations implements vscode.Disposable {
+  readonly #replaced = new vscode.EventEmitter<Session | undefined>();
+  readonly #streamed = new vscode.EventEmitter<Streamed>();
+  readonly #effects = new vscode.EventEmitter<{ readonly session: Session; readonly effects: readonly Effect[] }>();
+  readonly #raw = new vscode.EventEmitter<EventParams>();
+  /** Another session is shown, or the one that is shown was loaded anew. */
+  readonly onReplaced = this.#replaced.event;
+  /** Something came for the session that is shown. */
+  readonly onStreamed = this.#streamed.event;
+  /** Something changed in any session. */
+  readonly onEffects = this.#effects.event;
+  /** Every event as it came. */
+  readonly onEvent = this.#raw.event;
+  readonly sessions = new Map<string, Session>();
+  #activeId: string | undefined;
+  #attaching = new Set<string>();
+  #models: ModelEntry[] = [];
+  #large = '';
+  /** Chosen before there is a session to configure. */
+  #wishes = new Map<string, string>();
+
+  readonly #server: Server;
+  readonly #attachments: Attachments;
+  readonly #context: vscode.ExtensionContext;
+  readonly #log: Log;
+  readonly #subscriptions: vscode.Disposable[];
+
+  constructor(server: Server, attachments: Attachments, context: vscode.ExtensionContext, log: Log) {
+    this.#server = server;
+    this.#attachments = attachments;
+    this.#context = context;
+    this.#log = log;
+    this.#activeId = context.workspaceState.get<string>(OPEN_KEY);
+    this.#subscriptions = [
+      server.onClient((client) => this.#listen(client)),
+      server.onState((state) => {
+        if (state === 'running') {
+          this.#return().catch((error: unknown) => log.error(`attach: ${reason(error)}`));
+        }
+      }),
+    ];
+  }
+
+  get active(): Session | undefined {
+    return this.#activeId === undefined ? undefined : this.sessions.get(this.#activeId);
+  }
+
+  get models(): readonly ModelEntry[] {
+    return this.#models;
+  }
+
+  /** How many questions wait for the user, in all sessions. */
+  get waiting(): number {
+    return [...this.sessions.values()].reduce((sum, session) => sum + session.model.pending.length, 0);
+  }
+
+  get isBusy(): boolean {
+    return [...this.sessions.values()].some((session) => session.model.state !== 'idle');
+  }
+
+  labels(): Labels {
+    const options = this.active?.model.options ?? [];
+    const option = (id: string): string =>
+      this.#wishes.get(id) ?? options.find((each) => each.optionId === id)?.value ?? '';
+    const model = option('model.large') || this.#large;
+    const entry = this.#models.find((each) => each.id === model);
+    return { model: entry?.name ?? model, mode: option('mode'), contextWindow: entry?.contextWindow ?? 0 };
+  }
+
+  /** Send a prompt to the session that is shown, or to a new one. Rejects when it was not accepted. */
+  async send(prompt: string, how: How): Promise<void> {
+    const session = this.active ?? (await this.#newWithWishes());
+    const attachments = this.#attachments.take();
+    const busy = session !== undefined && session.model.state !== 'idle';
+    if (busy && how === 'steer' && session.activeRun) {
+      const { sessionId } = session.model;
+      await this.#server.call('agent/steer', {
+        sessionId,
+        expectedRunId: session.activeRun,
+        prompt,
+        attachments,
+        otherwise: 'queue',
+      });
+      return;
+    }
+    const result = await this.#server.call('agent/run', {
+      ...(session ? { sessionId: session.model.sessionId } : {}),
+      runId: crypto.randomUUID(),
+      prompt,
+      attachments,
+      whenBusy: how === 'interrupt' ? 'interrupt' : 'queue',
+    });
+    if (!session) {
+      this.#adopt(new Session(result.sessionId));
+    }
+  }
+
+  async stop(): Promise<void> {
+    if (this.active) {
+      await this.#server.call('agent/cancel', { sessionId: this.active.model.sessionId, queue: 'keep' });
+    }
+  }
+
+  async permit(requestId: string, optionId: string, message?: string): Promise<void> {
+    await this.#server.call('agent/permission/respond', {
+      requestId,
+      outcome: { type: 'selected', optionId, ...(message ? { message } : {}) },
+    });
+  }
+
+  async queue(op: QueueOp, messageId: string, prompt?: string, index?: number): Promise<void> {
+    const session = this.active;
+    if (session) {
+      await this.#server.call('agent/queue', {
+        sessionId: session.model.sessionId,
+        op,
+        messageId,
+        ...(prompt === undefined ? {} : { prompt }),
+        ...(index === undefined ? {} : { index }),
+        ifRevision: session.model.queue.revision,
+      });
+    }
+  }
+
+  /** Choose a model or a mode for the session that is shown, or for the one the next prompt makes. */
+  async configure(optionId: string, value: string): Promise<void> {
+    const session = this.active;
+    if (!session) {
+      this.#wishes.set(optionId, value);
+      this.#effects.fire({ session: new Session(''), effects: [{ op: 'options' }] });
+      return;
+    }
+    await this.#server.call('agent/session/configure', { sessionId: session.model.sessionId, optionId, value });
+  }
+
+  /** Show a session, or none: the next prompt makes one. */
+  async show(sessionId: string | undefined): Promise<void> {
+    this.#activeId = sessionId;
+    await this.#context.workspaceState.update(OPEN_KEY, sessionId);
+    if (sessionId !== undefined && !this.sessions.has(sessionId)) {
+      await this.#attach(new Session(sessionId));
+    }
+    this.#replaced.fire(this.active);
+  }
+
+  /** The session does not exist any more. */
+  async forget(sessionId: string): Promise<void> {
+    this.sessions.delete(sessionId);
+    if (this.#activeId === sessionId) {
+      await this.show(undefined);
+    }
+  }
+
+  async #newWithWishes(): Promise<Session | undefined> {
+    if (this.#wishes.size === 0) {
+      return undefined;
+    }
+    const { sessionId } = await this.#server.call('agent/session/new', {});
+    const session = this.#adopt(new Session(sessionId));
+    for (const [optionId, value] of this.#wishes) {
+      await this.#server.call('agent/session/configure', { sessionId, optionId, value });
+    }
+    this.#wishes.clear();
+    return session;
+  }
+
+  #adopt(session: Session): Session {
+    this.sessions.set(session.model.sessionId, session);
+    this.#activeId = session.model.sessionId;
+    this.#context.workspaceState
+      .update(OPEN_KEY, this.#activeId)
+      .then(undefined, (error: unknown) => this.#log.warn(reason(error)));
+    this.#replaced.fire(session);
+    return session;
+  }
+
+  #listen(client: LanguageClient): void {
+    client.onNotification('agent/event', (params: EventParams) => this.#event(params));
+    client.onNotification('agent/runComplete', (params: RunCompleteParams) => {
+      const session = this.sessions.get(params.sessionId);
+      if (session && !this.#attaching.has(params.sessionId)) {
+        this.#fold(session, session.complete(params), { method: 'complete', params });
+      }
+    });
+  }
+
+  #event(params: EventParams): void {
+    const session = this.sessions.get(params.sessionId);
+    if (!session || this.#attaching.has(params.sessionId)) {
+      return;
+    }
+    const effects = session.apply(params);
+    this.#fold(session, effects, { method: 'event', params });
+    this.#raw.fire(params);
+    if (effects.some((effect) => effect.op === 'resync')) {
+      this.#attach(session).catch((error: unknown) => this.#log.error(`attach: ${reason(error)}`));
+    }
+  }
+
+  #fold(session: Session, effects: readonly Effect[], item: Streamed): void {
+    if (session === this.active) {
+      this.#streamed.fire(item);
+    }
+    this.#effects.fire({ session, effects });
+  }
+
+  /** After a start of the server: what there is to choose from, and every open session where it was left. */
+  async #return(): Promise<void> {
+    const catalog = await this.#server.call('agent/models/list', {});
+    this.#models = catalog.models;
+    this.#large = catalog.large ?? '';
+    const known = [...this.sessions.values()];
+    if (this.#activeId !== undefined && !this.sessions.has(this.#activeId)) {
+      known.push(new Session(this.#activeId));
+    }
+    for (const session of known) {
+      await this.#attach(session);
+    }
+    this.#replaced.fire(this.active);
+  }
+
+  /** Everything after the last event we have: for a session that is new to this window, everything. */
+  async #attach(session: Session): Promise<void> {
+    const { sessionId, seq } = session.model;
+    this.#attaching.add(sessionId);
+    try {
+      const result = await this.#server.call('agent/session/attach', { sessionId, afterSeq: seq });
+      const restored = attached(session, result);
+      this.#attaching.delete(sessionId);
+      this.sessions.set(sessionId, restored);
+      this.#replaced.fire(this.active);
+      describe(restored, await this.#server.call('agent/session/get', { sessionId }));
+      this.#replaced.fire(this.active);
+    } catch (error) {
+      this.#log.warn(`session ${sessionId} cannot be opened: ${reason(error)}`);
+      await this.forget(sessionId);
+    } finally {
+      this.#attaching.delete(sessionId);
+    }
+  }
+
+  dispose(): void {
+    for (const each of [...this.#subscriptions, this.#replaced, this.#streamed, this.#effects, this.#raw]) {
+      each.dispose();
+    }
+  }
+}

@@ -1,0 +1,28 @@
+/** Files for `@` in the prompt: open ones first, then the workspace's, best match first. */
+import * as vscode from 'vscode';
+import { rank } from './matching.ts';
+import type { FileItem } from './view/messages.ts';
+
+const SCANNED = 4000;
+const SHOWN = 20;
+const FRESH_MS = 10_000;
+
+export class Files {
+  #known: readonly vscode.Uri[] = [];
+  #readAt = 0;
+
+  async find(query: string): Promise<FileItem[]> {
+    if (Date.now() - this.#readAt > FRESH_MS) {
+      this.#known = await vscode.workspace.findFiles('**/*', undefined, SCANNED);
+      this.#readAt = Date.now();
+    }
+    const open = vscode.workspace.textDocuments.map(({ uri }) => uri).filter(({ scheme }) => scheme === 'file');
+    const all = new Map([...open, ...this.#known].map((uri) => [uri.toString(), vscode.workspace.asRelativePath(uri)]));
+    return rank([...all], query, ([, path]) => path)
+      .slice(0, SHOWN)
+      .map(([uri, path]) => {
+        const cut = path.lastIndexOf('/') + 1;
+        return { uri, label: path.slice(cut), detail: path.slice(0, cut) };
+      });
+  }
+}

@@ -1,0 +1,97 @@
+/** The editor's own lists and input boxes, for what is chosen seldom. */
+import * as vscode from 'vscode';
+import type { Server } from './client.ts';
+import type { Conversations } from './conversations.ts';
+
+const MODES: readonly (vscode.QuickPickItem & { readonly id: string })[] = [
+  { id: 'ask', label: 'Ask', detail: 'Asks before it changes a file or runs a command.' },
+  { id: 'plan', label: 'Plan', detail: 'Reads and thinks; changes nothing.' },
+  { id: 'accept-edits', label: 'Accept edits', detail: 'Edits files of the workspace without asking.' },
+  { id: 'full-auto', label: 'Full auto', detail: 'Asks for nothing. Must be allowed in your own configuration file.' },
+];
+
+export async function pickModel(conversations: Conversations): Promise<void> {
+  const items = conversations.models.map((model) => ({
+    label: model.name,
+    description: model.id,
+    detail: [
+      model.contextWindow ? `${Math.round(model.contextWindow / 1000)}k context` : '',
+      model.inputUsdPerMtok ? `$${model.inputUsdPerMtok} in, $${model.outputUsdPerMtok} out per million tokens` : '',
+      model.supportsImages ? 'images' : '',
+    ]
+      .filter(Boolean)
+      .join(' · '),
+    id: model.id,
+  }));
+  const chosen = await vscode.window.showQuickPick(items, { title: 'Model of this session', matchOnDescription: true });
+  if (chosen) {
+    await conversations.configure('model.large', chosen.id);
+  }
+}
+
+export async function pickMode(conversations: Conversations): Promise<void> {
+  const chosen = await vscode.window.showQuickPick(MODES, { title: 'What the agent may do in this session' });
+  if (chosen) {
+    await conversations.configure('mode', chosen.id);
+  }
+}
+
+/** Answer the oldest open question without the mouse or the chat. */
+export async function pickPermission(conversations: Conversations): Promise<void> {
+  const asked = [conversations.active, ...conversations.sessions.values()].flatMap(
+    (session) => session?.model.pending ?? [],
+  )[0];
+  if (!asked) {
+    vscode.window.showInformationMessage('The agent is not asking for anything.');
+    return;
+  }
+  const chosen = await vscode.window.showQuickPick(
+    asked.options.map((option) => ({ label: option.name, id: option.optionId })),
+    { title: asked.title, placeHolder: asked.description ?? `The agent wants to use ${asked.tool}` },
+  );
+  if (chosen) {
+    await conversations.permit(asked.requestId, chosen.id);
+  }
+}
+
+export async function pickFiles(): Promise<readonly vscode.Uri[]> {
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
+  const chosen = await vscode.window.showOpenDialog({
+    canSelectMany: true,
+    openLabel: 'Attach',
+    ...(folder ? { defaultUri: folder } : {}),
+  });
+  return chosen ?? [];
+}
+
+export async function renameSession(server: Server, sessionId: string): Promise<void> {
+  const { title } = await server.call('agent/session/get', { sessionId });
+  const renamed = await vscode.window.showInputBox({ title: 'Rename the session', value: title });
+  if (renamed) {
+    await server.call('agent/session/rename', { sessionId, title: renamed });
+  }
+}
+
+export async function exportSession(server: Server, sessionId: string): Promise<void> {
+  const formats = [
+    { label: 'Markdown', format: 'markdown' as const },
+    { label: 'JSON', format: 'json' as const },
+  ];
+  const chosen = await vscode.window.showQuickPick(formats, { title: 'Export the session as' });
+  if (chosen) {
+    const { text } = await server.call('agent/session/export', { sessionId, format: chosen.format });
+    const document = await vscode.workspace.openTextDocument({ content: text, language: chosen.format });
+    await vscode.window.showTextDocument(document);
+  }
+}
+
+/** True when it is gone. */
+export async function deleteSession(server: Server, sessionId: string): Promise<boolean> {
+  const { title } = await server.call('agent/session/get', { sessionId });
+  const question = `Delete the session “${title || 'Untitled'}”?`;
+  const answer = await vscode.window.showWarningMessage(question, { modal: true }, 'Delete');
+  if (answer === 'Delete') {
+    await server.call('agent/session/delete', { sessionId });
+  }
+  return answer === 'Delete';
+}

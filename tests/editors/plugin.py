@@ -1,0 +1,109 @@
+"""A real headless Neovim with our plugin, and the built-in scripted provider behind the real server.
+
+Built on `nvim.Nvim`; here the plugin starts the server, and what it shows is read back from its buffers and view model.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.editors.nvim import ROOT, Nvim
+
+PLUGIN = ROOT / "editors/neovim"
+
+SETUP = r"""
+local settings = ...
+_G.Done, _G.Said = {}, {}
+vim.notify = function(text, level) table.insert(Said, text) end
+vim.api.nvim_create_autocmd('User', { pattern = 'LspAgentRunComplete', callback = function(args)
+  table.insert(Done, args.data)
+end })
+if settings then require('lsp_agent').setup(settings) end
+"""
+
+
+class PluginNvim(Nvim):
+    """Neovim with the plugin on its runtime path; `script` is what the scripted provider plays."""
+
+    def __init__(self, home: Path, workspace: Path, script: Sequence[Mapping[str, Any]], **settings: Any) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "script.json").write_bytes(orjson.dumps({"turn": list(script)}))
+        options = f'options = {{ hold_dir = "{home}/holds" }}'
+        config = (
+            '[models]\nlarge = "play/scripted"\n\n'
+            f'[providers.play]\ntype = "scripted"\nscript = "{home}/script.json"\n{options}\n\n'
+            "[agent]\nupdate_interval_ms = 0\n"
+        )
+        super().__init__(home, workspace, config=config)
+        self._settings = settings
+
+    def __enter__(self) -> PluginNvim:
+        super().__enter__()
+        self.api.command(f"set runtimepath^={PLUGIN}")
+        self.api.command("runtime plugin/lsp_agent.lua")
+        self.api.exec_lua(SETUP, {"cmd": self.server, "cmd_env": self.server_env, **self._settings})
+        return self
+
+    def release(self, name: str) -> None:
+        """Let a `hold` of the script go on."""
+        (self.home / "holds").mkdir(exist_ok=True)
+        (self.home / "holds" / name).touch()
+
+    def held(self, name: str) -> bool:
+        """The script has come to a `hold`."""
+        return (self.home / "holds" / f"{name}.held").exists()
+
+    def lua(self, code: str, *arguments: Any) -> Any:
+        return self.api.exec_lua(code, *arguments)
+
+    def view(self) -> dict[str, Any]:
+        """The view model of the session that is shown; empty when there is none."""
+        text = self.lua("local m = require('lsp_agent').view_model(); return m and vim.json.encode(m) or '{}'")
+        found: dict[str, Any] = orjson.loads(text)
+        return found
+
+    def chat(self) -> str:
+        """The text of the chat buffer."""
+        found = self.lua(
+            "local b = require('lsp_agent.chat').here().view:buffer(); "
+            "return vim.api.nvim_buf_get_lines(b, 0, -1, false)"
+        )
+        return "\n".join(found)
+
+    def completes(self) -> list[Mapping[str, Any]]:
+        return list(self.lua("return Done") or [])
+
+    def said(self) -> list[str]:
+        """What the plugin notified."""
+        return list(self.lua("return Said") or [])
+
+    def tail(self) -> str:
+        return f"{self.said()}\n{self.chat()[-1500:]}\n{self.completes()}"
+
+    def focus_chat(self) -> None:
+        self.lua("require('lsp_agent.windows').open(require('lsp_agent.chat').here(), true)")
+
+    def pending(self) -> list[Mapping[str, Any]]:
+        return list(self.view().get("pending", []))
+
+    def kill(self) -> None:
+        """kill -9 of the editor itself."""
+        pid = int(self.lua("return vim.uv.os_getpid()"))
+        os.kill(pid, signal.SIGKILL)
+        self.api.close()
+
+
+def git_workspace(path: Path, files: Mapping[str, str]) -> Path:
+    """A small repository with `files`."""
+    path.mkdir(parents=True)
+    for name, content in files.items():
+        (path / name).write_text(content)
+    subprocess.run(["git", "init", "-q", str(path)], check=True)
+    return path
