@@ -48,8 +48,9 @@ def serve(*, socket: Path | None = None, model: str | None = None, mode: str | N
         await server.close()
         return status
 
-    status = asyncio.run(run())
-    # A thread that is stuck in a read or a slow import must not keep the process alive.
+    # Not asyncio.run: it joins worker threads, and one that is stuck on a dead disk or in a slow import must not keep the
+    # process alive. Everything that must finish has been waited for in `close`.
+    status = asyncio.new_event_loop().run_until_complete(run())
     os._exit(status)
 
 

@@ -73,6 +73,10 @@ class Provider(Protocol):
 class Providers(Protocol):
     """The configured models and how to reach them (implemented over the configuration; re-read every run)."""
 
+    async def prepare(self) -> None:
+        """Look for what has to be looked for (a local server), once; before the first `resolve`. At most 300 ms."""
+        ...
+
     def resolve(self, ref: str | None, *, role: str = "large") -> Model:
         """The model for `provider/model`, or for the configured `role` (`large`, `small`) when `ref` is None.
 

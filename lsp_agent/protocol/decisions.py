@@ -53,18 +53,17 @@ class PermissionOutcome(Wire):
     option_id: Identifier | None = None
     message: Text | None = None
 
-    @model_validator(mode="after")
-    def _selects_something(self) -> "PermissionOutcome":
-        if self.type == "selected" and self.option_id is None:
-            raise ValueError("selected needs optionId")
-        return self
-
 
 class PermissionRespondParams(Wire):
     """`agent/permission/respond`."""
 
     request_id: Identifier
     outcome: PermissionOutcome
+
+    def refuse_no_option(self) -> None:
+        """A selection names what was selected. Raises: RequestRejected(InvalidParams)."""
+        if self.outcome.type == "selected" and self.outcome.option_id is None:
+            raise invalid_params("outcome.optionId", "is required")
 
 
 class RespondResult(Wire):

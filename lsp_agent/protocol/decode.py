@@ -59,7 +59,7 @@ def decode(params_type: type[Params], raw: Any) -> Params:
 
 
 def _rejection(kind: str, location: Sequence[int | str], context: Any, raw: Any) -> RequestRejected:
-    steps = [step for step in location if not (isinstance(step, str) and step.startswith("<"))]
+    steps = _within(raw, [step for step in location if not (isinstance(step, str) and step.startswith("<"))])
     if kind.startswith("union_tag") and isinstance(_at(raw, steps), dict):
         steps.append("type")
         kind = (
@@ -81,6 +81,14 @@ def path_of(steps: Sequence[int | str]) -> str:
         else:
             path += f".{step}" if path else step
     return path
+
+
+def _within(raw: Any, steps: Sequence[int | str]) -> list[int | str]:
+    """`steps` up to where there is nothing to step into: behind it pydantic names members of a union."""
+    for number, _ in enumerate(steps):
+        if not isinstance(_at(raw, steps[:number]), dict | list):
+            return list(steps[:number])
+    return list(steps)
 
 
 def _at(raw: Any, steps: Sequence[int | str]) -> Any:

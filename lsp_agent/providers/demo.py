@@ -40,10 +40,16 @@ _REPLACE = re.compile(
 _NUMBERED_LINE = re.compile(r"^ *\d+[|\t→](.*)$")
 
 
+def _title(asked: str) -> str:
+    """The user's own words out of a request for a title, which puts a line above and an empty thought below them."""
+    words = asked.partition("\n\n")[2].rpartition("<think>")[0] or asked
+    return " ".join(words.split())[:50]
+
+
 def demo_turn(request: Request, scene: Scene) -> ScriptTurn:
     """The demonstration's answer to a request."""
     if scene.aside:
-        return _say(" ".join(scene.last_user.split())[:50] or "Demonstration")
+        return _say(_title(scene.last_user) or "Demonstration")
     called = [call.name for message in _this_turn(request) for call in message.tool_calls]
     tools = {tool.name: tool.input_schema for tool in request.tools}
     if not scene.attachment_path:

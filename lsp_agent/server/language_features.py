@@ -35,7 +35,7 @@ class LanguageFeatures:
         self._server = LanguageServer("lsp-agent", __version__)
         self._server.feature(types.TEXT_DOCUMENT_CODE_ACTION)(code_actions)
         for name, run in commands.items():
-            self._server.command(name)(run)
+            self._server.command(name)(_function(run))
 
     @property
     def methods(self) -> frozenset[str]:
@@ -66,6 +66,15 @@ class LanguageFeatures:
         if run is None:
             raise RequestRejected("InvalidParams", "no such command", path="command")
         return await run(list(params.arguments or []))
+
+
+def _function(run: Command) -> Command:
+    """A plain function: pygls puts attributes on what it registers, which a bound method does not take."""
+
+    async def command(arguments: list[Any]) -> Any:
+        return await run(arguments)
+
+    return command
 
 
 def code_actions(params: types.CodeActionParams) -> list[types.CodeAction]:

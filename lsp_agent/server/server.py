@@ -152,10 +152,14 @@ class AgentServer:
             _log.exception("the agent could not start")
             self.boot.failure = f"the agent could not start ({type(error).__name__}); see the log"
         else:
+            if self._ended is not None:  # a shutdown was quicker: nothing may start any more
+                await core.close()
+                self._give_up_waiting()
+                return
             self.boot.core = core
             for notice in core.notices:
                 connection.show(f"lsp-agent: {notice}", level=2)
-        if self.boot.failure:
+        if self.boot.failure and self._ended is None:
             connection.show(f"lsp-agent: {self.boot.failure}", level=1)
         waiting, self.boot.waiting = self.boot.waiting, []
         for work in waiting:

@@ -57,6 +57,11 @@ export class Attachments implements vscode.Disposable {
     return taken;
   }
 
+  /** Settings have changed. */
+  refresh(): void {
+    this.#changed.fire();
+  }
+
   addFile(uri: vscode.Uri): void {
     const label = vscode.workspace.asRelativePath(uri);
     if (!this.#added.some(({ chip }) => chip.title === uri.toString())) {
