@@ -20,6 +20,7 @@ import orjson
 
 from benchmarks.contender import CONTENDERS, PEERS, REPOSITORY, World
 from benchmarks.figures import GROUPS
+from benchmarks.peer import Wrong
 from benchmarks.report import print_table
 
 Measured = dict[str, dict[str, list[float]]]
@@ -35,8 +36,9 @@ def calibrate_ms() -> float:
     return (time.perf_counter() - began_s) * 1000
 
 
-async def measure(groups: list[str], names: list[str], rounds: int, folder: Path) -> tuple[Measured, list[float]]:
-    """Run everything; prints progress to stderr."""
+async def measure(groups: list[str], names: list[str], rounds: int, folder: Path) -> tuple[Measured, list[float], list[str]]:
+    """Run everything, printing progress to stderr: the figures, the pace of the machine, what went wrong."""
+    failures: list[str] = []
     model = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -57,15 +59,22 @@ async def measure(groups: list[str], names: list[str], rounds: int, folder: Path
                 # another order each round, so that no contender always follows the same one
                 for contender in chosen[number % len(chosen) :] + chosen[: number % len(chosen)]:
                     pace.append(calibrate_ms())
-                    print(f"round {number + 1}/{rounds} {group} {contender.name}", file=sys.stderr, flush=True)
-                    for name, value in (await GROUPS[group](contender, world)).items():
+                    began_s = time.monotonic()
+                    try:
+                        figures = await GROUPS[group](contender, world)
+                    except (Wrong, TimeoutError) as error:
+                        failures.append(f"round {number + 1}, {group}, {contender.name}: {error!r}")
+                        figures = {}
+                    took = f"{time.monotonic() - began_s:.1f} s"
+                    print(f"round {number + 1}/{rounds} {group} {contender.name} {took}", file=sys.stderr, flush=True)
+                    for name, value in figures.items():
                         measured[name][contender.name].append(value)
             shutil.rmtree(world.folder, ignore_errors=True)
     finally:
         assert model.stdin is not None
         model.stdin.close()
         await model.wait()
-    return measured, pace
+    return measured, pace, failures
 
 
 def machine() -> dict[str, Any]:
@@ -93,7 +102,7 @@ def main() -> int:
     before = machine()
     with tempfile.TemporaryDirectory(prefix="lsp-agent-bench-") as folder:
         work = measure(options.groups or list(GROUPS), options.only, options.rounds, Path(folder))
-        measured, pace = asyncio.run(work)
+        measured, pace, failures = asyncio.run(work)
     after = machine()
     print(f"{before['at']} · {before['cpu']} · Python {before['python']} · Linux {before['kernel']}")
     loads = "load {:.1f} before, {:.1f} after".format(before["load"][0], after["load"][0])
@@ -101,10 +110,12 @@ def main() -> int:
     present = [name for name in PEERS if shutil.which(name)]
     print(f"peers present: {', '.join(present) or 'none'} (they are not driven: the figures are against the floors)\n")
     print_table(measured)
+    for failure in failures:
+        print(f"FAILED {failure}")
     if options.json:
         values = {"machine": before, "load_after": after["load"], "pace_ms": pace, "figures": measured}
         options.json.write_bytes(orjson.dumps(values, option=orjson.OPT_INDENT_2))
-    return 0
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Contender:
         home = world.fresh(self.name)
         config = home / "config.toml"
         config.write_text(_CONFIG.format(url=world.url))
-        env = {"BENCH_MODEL": world.url, "LSP_AGENT_CONFIG": str(config), "PYTHONPATH": str(REPOSITORY), **__import__("json").loads(__import__("os").environ.get("BENCH_ENV","{}"))}
+        env = {"BENCH_MODEL": world.url, "LSP_AGENT_CONFIG": str(config), "PYTHONPATH": str(REPOSITORY)}
         return Peer.start(list(self.argv), home, env, world.project)
 
 

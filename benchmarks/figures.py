@@ -55,14 +55,17 @@ async def prompt(contender: Contender, world: World) -> Figures:
     run = await peer.turn(plan_text({}))
     figures = {"first prompt → request, ms": run.check().request_us / 1000}
     await peer.idle(0.2)
-    later, first = [], []
-    for number in range(20):
+    later, first, at_once = [], [], []
+    for number in range(30):
         await asyncio.sleep(0.02)
-        streamed = (await peer.turn(plan_text({"n": number}), run.session_id)).check()
+        # a real model thinks before it speaks; an instant one meets the commit of the prompt it answers
+        wait_ms = 20 if number % 2 else 0
+        streamed = (await peer.turn(plan_text({"n": number, "think_ms": wait_ms}), run.session_id)).check()
         later.append(streamed.request_us / 1000)
-        first.append(streamed.first_us / 1000)
+        (first if wait_ms else at_once).append(streamed.first_us / 1000)
     figures["later prompts → request, ms"] = median(later)
     figures["first byte → first update, ms"] = median(first)
+    figures["… of a model that answers at once, ms"] = median(at_once)
     tools = []
     path = str(world.project / "a.py")
     for number in range(10):

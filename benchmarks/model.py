@@ -3,6 +3,7 @@
 The last user text of a request holds `PLAN{json}`:
 
     {"burst": n}  n deltas at once · {"paced": n, "per_s": r}  · {"hold": 1}  one delta, then silence
+    {"think_ms": n}  with any of them: so long until the first delta
     {"tool": "view", "input": {…}}  one tool call first, then the answer · {}  a one-delta answer
 
 Every delta carries `seq,µs;` (monotonic microseconds of its writing), the first `a<µs>;` when the request was whole here,
@@ -125,6 +126,7 @@ class Connection(asyncio.Protocol):
             self._tools_ended_us[raw] = now_us()
             return
         first = f"a{arrived_us};"
+        await asyncio.sleep(plan.get("think_ms", 0) / 1000)
         if "tool" in plan:
             first += f"t{arrived_us - self._tools_ended_us.pop(raw)};"
         write(HEAD + START + BLOCK + text.delta(first + f"0,{now_us()};"))
@@ -171,7 +173,8 @@ def _plan(messages: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
 
 
 def _after_tool(messages: list[dict[str, Any]]) -> bool:
-    return any(block["type"] == "tool_result" for block in _blocks(messages[-1]))
+    # the last block: a cancelled call's result may stand before the next prompt in one message
+    return bool(_blocks(messages[-1])[-1]["type"] == "tool_result")
 
 
 async def _serve() -> None:

@@ -4,11 +4,11 @@
 """
 
 import asyncio
+import logging
 import os
 import signal
-import socket as sockets
+import socket as socket_module
 from pathlib import Path
-from typing import Any
 
 from lsp_agent.clock import SystemClock
 from lsp_agent.server.core import Core
@@ -18,14 +18,18 @@ from lsp_agent.server.negotiation import Negotiated
 from lsp_agent.server.server import AgentServer
 from lsp_agent.wire.stdio import from_socket, take_stdio
 
+_log = logging.getLogger(__name__)
+
 
 def serve(*, socket: Path | None = None, model: str | None = None, mode: str | None = None) -> int:
     """Serve the editor on stdin and stdout until it leaves; returns the exit status.
 
-    `socket`: a unix socket for further clients, readable by the user alone. `model` and `mode` are the flags.
+    `socket`: one more unix socket for further clients; that of the data directory is always there once its lock is
+    held. `model` and `mode` are the flags.
     """
     pipes = take_stdio()
     flags = {"models.large": model, "permissions.mode": mode}
+    sockets = Sockets()
 
     async def run() -> int:
         loop = asyncio.get_running_loop()
@@ -33,46 +37,65 @@ def serve(*, socket: Path | None = None, model: str | None = None, mode: str | N
 
         async def build(agreed: Negotiated, editors: ConnectedEditors) -> Core:
             from lsp_agent.composition import build_core
+            from lsp_agent.config.paths import SOCKET_NAME, data_dir
 
-            return await build_core(agreed, editors, clock=clock, flags=flags)
+            core = await build_core(agreed, editors, clock=clock, flags=flags)
+            sockets.listen(server, data_dir(os.environ) / SOCKET_NAME)
+            return core
 
         server = AgentServer(build, REQUESTS, NOTIFICATIONS, instance_id=clock.new_id())
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, server.finish, 0)
         server.connect(pipes, primary=True)
-        listener = await _listen(server, socket) if socket is not None else None
+        if socket is not None:
+            sockets.listen(server, socket)
         status = await server.finished
-        if listener is not None and socket is not None:
-            listener.close()
-            socket.unlink(missing_ok=True)
+        sockets.close()  # before the lock is given back: the next server makes its own
         await server.close()
         return status
 
-    # Not asyncio.run: it joins worker threads, and one that is stuck on a dead disk or in a slow import must not keep the
-    # process alive. Everything that must finish has been waited for in `close`.
+    # Not asyncio.run: it joins worker threads, and one that is stuck on a dead disk or in a slow import must not keep
+    # the process alive. Everything that must finish has been waited for in `close`.
     status = asyncio.new_event_loop().run_until_complete(run())
     os._exit(status)
 
 
-async def _listen(server: AgentServer, path: Path) -> sockets.socket:
-    """Accept further clients. The socket file is made with mode 0600 in a directory of the user's."""
-    loop = asyncio.get_running_loop()
-    listener = sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM)
-    path.unlink(missing_ok=True)
-    before = os.umask(0o177)
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(before)
-    listener.listen()
-    listener.setblocking(False)
+class Sockets:
+    """Where further clients connect: unix sockets of mode 0600."""
 
-    def accept(*_: Any) -> None:
+    def __init__(self) -> None:
+        self._open: list[tuple[socket_module.socket, Path]] = []
+
+    def listen(self, server: AgentServer, path: Path) -> None:
+        """Accept clients at `path`; what an earlier server left there is replaced. A path that cannot be is logged."""
+        listener = socket_module.socket(socket_module.AF_UNIX, socket_module.SOCK_STREAM)
+        before = os.umask(0o177)
         try:
-            connection, _address = listener.accept()
-        except (BlockingIOError, InterruptedError):
+            path.unlink(missing_ok=True)
+            listener.bind(str(path))
+        except OSError as error:  # for one, 108 bytes are the longest name
+            listener.close()
+            _log.warning("no socket for further clients: %s", error.strerror or error)
             return
-        server.connect(from_socket(connection), primary=False)
+        finally:
+            os.umask(before)
+        listener.listen()
+        listener.setblocking(False)
+        self._open.append((listener, path))
+        asyncio.get_running_loop().add_reader(listener.fileno(), _accept, server, listener)
 
-    loop.add_reader(listener.fileno(), accept)
-    return listener
+    def close(self) -> None:
+        """Take no more clients. May be called twice."""
+        for listener, path in self._open:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+            listener.close()
+            path.unlink(missing_ok=True)
+        self._open.clear()
+
+
+def _accept(server: AgentServer, listener: socket_module.socket) -> None:
+    try:
+        connection, _ = listener.accept()
+    except OSError:
+        return  # whoever it was has gone again
+    server.connect(from_socket(connection), primary=False)

@@ -141,6 +141,7 @@ class World:
         self._services = services
         self._store = store
         self._providers = providers
+        self._roots = roots
         self._turns = TurnRunner(services)
         self._sessions = Sessions(
             SessionWorld(
@@ -181,6 +182,7 @@ class World:
             tools=services.tools,
             close=self._close,
             preload=self._providers.preload,
+            change_folders=self._roots.change,
         )
 
     def _pending(self, session_id: str) -> dict[str, list[Any]]:

@@ -5,7 +5,7 @@ A run that was started is never polled for: everything is heard through events, 
 """
 
 import asyncio
-import os
+import socket as socket_module
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import orjson
 
+from lsp_agent.config.paths import SOCKET_NAME, data_dir
 from lsp_agent.wire.framing import Frame, FrameParser
 
 Listener = Callable[[str, Mapping[str, Any]], None]
@@ -31,12 +32,65 @@ class ServerGone(Exception):
     """The connection ended while somebody was waiting on it."""
 
 
-class Client:
-    """One connection to a server. Use as an async context manager."""
+class Voice:
+    """Speaks to the person at the terminal, on stderr. Says the same thing once: a server both shows and answers it."""
 
-    def __init__(self, listener: Listener, *, options: Mapping[str, str], socket: Path | None = None) -> None:
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def say(self, thing: object) -> None:
+        """Print `thing` behind our name."""
+        text = str(thing).removeprefix("lsp-agent: ") or "the server does not answer"
+        if text not in self._said:
+            self._said.add(text)
+            print(f"lsp-agent: {text}", file=sys.stderr)
+
+
+def running_server(env: Mapping[str, str]) -> Path | None:
+    """The socket of the server that holds the data directory; None when nobody listens there.
+
+    Raises: DataDirRefused.
+    """
+    path = data_dir(env) / SOCKET_NAME
+    with socket_module.socket(socket_module.AF_UNIX, socket_module.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return None  # no such file, nobody behind it any more, or a name too long for a socket
+    return path
+
+
+async def find_session(client: "Client", wanted: str | None) -> str:
+    """The session that has `wanted` as its id or as the only start or end of one; None = the newest.
+
+    Raises: RequestFailed.
+    """
+    if wanted is None:
+        newest = (await client.request("agent/session/list", {"limit": 1}))["sessions"]
+        if not newest:
+            raise RequestFailed("there is no session yet", {})
+        return str(newest[0]["sessionId"])
+    found: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await client.request("agent/session/list", {"limit": 200, **cursor})
+        ids = [str(entry["sessionId"]) for entry in page["sessions"]]
+        if wanted in ids:
+            return wanted
+        found += [name for name in ids if wanted and (name.startswith(wanted) or name.endswith(wanted))]
+        if not page.get("nextCursor"):
+            break
+        cursor = {"cursor": page["nextCursor"]}
+    if len(found) != 1:
+        raise RequestFailed(f"session {wanted!r} {'not found' if not found else 'is not unique'}", {})
+    return found[0]
+
+
+class Client:
+    """One connection to a server: over `socket`, else a server of its own. Use as an async context manager."""
+
+    def __init__(self, listener: Listener, *, socket: Path | None = None) -> None:
         self._listener = listener
-        self._options = dict(options)
         self._socket = socket
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._next_id = 0
@@ -58,7 +112,6 @@ class Client:
                 "serve",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env={**os.environ, **self._options},
                 start_new_session=True,  # Ctrl-C is ours to translate into a cancel
             )
             assert self._process.stdout is not None

@@ -16,9 +16,12 @@ from typing import Any
 
 import orjson
 
-from lsp_agent.cli.client import Client, RequestFailed, ServerGone
+from lsp_agent.cli.client import Client, RequestFailed, ServerGone, Voice, find_session, running_server
+from lsp_agent.domain.errors import AgentError
+from lsp_agent.store.lock import DataLock
 
 HANDSHAKE_S = 30.0
+INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,16 +46,39 @@ def run_prompt(arguments: argparse.Namespace) -> int:
     prompt = " ".join(arguments.prompt)
     if prompt == "-":
         prompt = sys.stdin.read()
+    voice = Voice()
     try:
         attachments = [attachment(text) for text in arguments.attach]
     except ValueError as error:
-        print(f"lsp-agent: {error}", file=sys.stderr)
+        voice.say(error)
         return 2
     try:
-        return asyncio.run(Terminal(arguments).run(prompt, attachments))
-    except (RequestFailed, ServerGone, ConnectionError, TimeoutError) as error:
-        print(f"lsp-agent: {error}", file=sys.stderr)
+        socket = server_for(Path.cwd(), os.environ)
+        return asyncio.run(Terminal(arguments, socket, voice).run(prompt, attachments))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # whoever reads us has enough; the interpreter must not try to flush again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (AgentError, RequestFailed, ServerGone, ConnectionError, TimeoutError) as error:
+        voice.say(error)
+        return 1
+
+
+def server_for(folder: Path, env: Mapping[str, str]) -> Path | None:
+    """The socket of a server that works in `folder`; None when a new one may be started.
+
+    Raises: RequestFailed when the data directory is held by a server that works elsewhere; DataDirRefused.
+    """
+    socket = running_server(env)
+    if socket is None:
+        return None
+    workspace = DataLock.workspace_of_owner(socket.parent)
+    if workspace is not None and not folder.resolve().is_relative_to(Path(workspace).resolve()):
+        text = f"a server that works in {workspace} holds the data directory {socket.parent}"
+        raise RequestFailed(f"{text}: run there, close it, or set LSP_AGENT_DATA_DIR to another directory", {})
+    return socket
 
 
 def attachment(text: str) -> dict[str, Any]:
@@ -74,8 +100,10 @@ def attachment(text: str) -> dict[str, Any]:
 class Terminal:
     """Draws one run on a terminal, answers what it asks, and knows when it is over."""
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
+    def __init__(self, arguments: argparse.Namespace, socket: Path | None, voice: Voice) -> None:
         self._arguments = arguments
+        self._voice = voice
+        self._socket = socket
         self._run_id = f"cli-{uuid.uuid4()}"
         self._session_id = ""
         self._client: Client
@@ -88,7 +116,7 @@ class Terminal:
         """Submit `prompt`, stream until its terminal event, and return the exit status."""
         loop = asyncio.get_running_loop()
         self._over = loop.create_future()
-        async with Client(self._heard, options={}) as self._client:
+        async with Client(self._heard, socket=self._socket) as self._client:
             async with asyncio.timeout(HANDSHAKE_S):
                 await self._client.request("initialize", handshake(Path.cwd()))
             self._client.notify("initialized", {})
@@ -97,6 +125,8 @@ class Terminal:
                 loop.add_signal_handler(number, self._interrupt)
             result = await self._client.request("agent/run", params)
             self._session_id = result["sessionId"]
+            if self._cancelled:  # before there was anything to cancel
+                self._spawn(self._cancel())
             self._client.on_gone(self._server_gone)
             return self._end(await self._over)
 
@@ -107,22 +137,8 @@ class Terminal:
         options.update({key: value for key, value in named.items() if value})
         params = {"runId": self._run_id, "prompt": prompt, "attachments": attachments, "options": options}
         if asked.session or asked.last:
-            params["sessionId"] = await self._find_session(asked.session)
+            params["sessionId"] = await find_session(self._client, asked.session)
         return params
-
-    async def _find_session(self, wanted: str | None) -> str:
-        listed = await self._client.request("agent/session/list", {"limit": 1000 if wanted else 1})
-        ids = [str(entry["sessionId"]) for entry in listed["sessions"]]
-        if wanted is None:
-            if not ids:
-                raise RequestFailed("no sessions found", {})
-            return ids[0]
-        found = (
-            [wanted] if wanted in ids else [name for name in ids if name.startswith(wanted) or name.endswith(wanted)]
-        )
-        if len(found) != 1:
-            raise RequestFailed(f"session {wanted!r} {'not found' if not found else 'is not unique'}", {})
-        return found[0]
 
     def _server_gone(self) -> None:
         if not self._over.done():
@@ -130,13 +146,14 @@ class Terminal:
 
     def _interrupt(self) -> None:
         if self._cancelled:
-            os._exit(130)
+            os._exit(INTERRUPTED)
         self._cancelled = True
         if self._session_id:
             self._spawn(self._cancel())
 
     async def _cancel(self) -> None:
-        await self._client.request("agent/cancel", {"sessionId": self._session_id, "runId": self._run_id})
+        with contextlib.suppress(RequestFailed, ServerGone):
+            await self._client.request("agent/cancel", {"sessionId": self._session_id, "runId": self._run_id})
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -146,11 +163,18 @@ class Terminal:
     # ------------------------------------------------------------------------------------------------------- events
 
     def _heard(self, method: str, params: Mapping[str, Any]) -> None:
+        try:
+            self._hear(method, params)
+        except BrokenPipeError as error:
+            if not self._over.done():
+                self._over.set_exception(error)
+
+    def _hear(self, method: str, params: Mapping[str, Any]) -> None:
         if self._arguments.json and method.startswith("agent/"):
             sys.stdout.buffer.write(orjson.dumps({"method": method, "params": params}) + b"\n")
             sys.stdout.flush()
         if method == "window/showMessage":
-            print(f"lsp-agent: {params.get('message')}", file=sys.stderr)
+            self._voice.say(params.get("message", ""))
         if params.get("runId") != self._run_id:
             return
         if method == "agent/runComplete" and not self._over.done():
@@ -206,13 +230,13 @@ class Terminal:
 
     def _end(self, complete: Mapping[str, Any]) -> int:
         if complete["cancelled"]:
-            return 130
+            return INTERRUPTED
         error = complete.get("error")
         if error:
-            print(f"lsp-agent: {error['title']}: {error['message']}", file=sys.stderr)
+            self._voice.say(f"{error['title']}: {error['message']}")
             return 1
         if complete["stopReason"] != "end_turn":
-            print(f"lsp-agent: stopped: {complete['stopReason']}", file=sys.stderr)
+            self._voice.say(f"stopped: {complete['stopReason']}")
         return 0
 
 

@@ -2,13 +2,14 @@
 
 import argparse
 import asyncio
-import sys
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lsp_agent.cli.client import Client, RequestFailed, ServerGone
+from lsp_agent.cli.client import Client, RequestFailed, ServerGone, Voice, find_session, running_server
 from lsp_agent.cli.run import HANDSHAKE_S, handshake
+from lsp_agent.domain.errors import AgentError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,32 +31,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def sessions_command(arguments: argparse.Namespace) -> int:
     """Carry out `lsp-agent sessions`."""
+    voice = Voice()
     try:
-        return asyncio.run(_command(arguments))
-    except (RequestFailed, ServerGone, ConnectionError, TimeoutError) as error:
-        print(f"lsp-agent: {error}", file=sys.stderr)
+        return asyncio.run(_command(arguments, voice))
+    except (AgentError, RequestFailed, ServerGone, ConnectionError, TimeoutError) as error:
+        voice.say(error)
         return 1
 
 
-def _heard(method: str, params: Mapping[str, Any]) -> None:
-    if method == "window/showMessage":
-        print(f"lsp-agent: {params.get('message')}", file=sys.stderr)
+async def _command(arguments: argparse.Namespace, voice: Voice) -> int:
+    def heard(method: str, params: Mapping[str, Any]) -> None:
+        if method == "window/showMessage":
+            voice.say(params.get("message", ""))
 
-
-async def _command(arguments: argparse.Namespace) -> int:
-    async with Client(_heard, options={}) as client:
+    async with Client(heard, socket=running_server(os.environ)) as client:
         async with asyncio.timeout(HANDSHAKE_S):
             await client.request("initialize", handshake(Path.cwd()))
         client.notify("initialized", {})
+        session = await find_session(client, arguments.session) if "session" in arguments else ""
         match arguments.action:
             case "show" | "export":
                 shape = "markdown" if arguments.action == "show" else "json"
-                params = {"sessionId": arguments.session, "format": shape}
-                print((await client.request("agent/session/export", params))["text"])
+                print((await client.request("agent/session/export", {"sessionId": session, "format": shape}))["text"])
             case "delete":
-                await client.request("agent/session/delete", {"sessionId": arguments.session})
+                await client.request("agent/session/delete", {"sessionId": session})
             case "rename":
-                await client.request("agent/session/rename", {"sessionId": arguments.session, "title": arguments.title})
+                await client.request("agent/session/rename", {"sessionId": session, "title": arguments.title})
             case _:
                 await _list(client, getattr(arguments, "query", None), getattr(arguments, "limit", 20))
     return 0

@@ -6,6 +6,8 @@ from pathlib import Path
 from lsp_agent.domain.errors import AgentError
 
 PROJECT_FILE = ".lsp-agent.toml"
+SOCKET_NAME = "server.sock"
+"""In the data directory: where the server that holds it listens for further clients."""
 
 
 class DataDirRefused(AgentError):

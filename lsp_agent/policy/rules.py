@@ -9,6 +9,9 @@ Deny wins over ask, ask over allow, and whatever is not understood asks. In this
 5. outside the roots: asks · a secret file: asks, unless a rule names it
 6. an allow rule
 7. the mode
+
+A command of the shell has an order of its own, see `_decide_command`: what never runs, what destroys, and what no
+sandbox confines come before every grant and every mode.
 """
 
 from collections.abc import Sequence
@@ -17,6 +20,7 @@ from enum import StrEnum
 
 from lsp_agent.policy.patterns import command_matches, path_matches
 from lsp_agent.policy.protected import is_protected, is_secret
+from lsp_agent.policy.shell import judge
 from lsp_agent.ports.approver import PermissionAsk
 
 MODES = ("ask", "plan", "accept-edits", "full-auto")
@@ -47,6 +51,8 @@ class Question:
     shown: str | None = None
     """The path relative to its root, where it has one."""
     command: str | None = None
+    sandbox: str = "none"
+    """What confines the command: `bubblewrap`, `landlock`, or `none`."""
     url: str | None = None
     granted: bool | None = None
     """What the user decided before for exactly this; None = nothing."""
@@ -94,6 +100,8 @@ class Policy:
             return Verdict(
                 Effect.DENY, "Plan mode is on: nothing may be changed or run. Describe what you would do instead."
             )
+        if question.command is not None:
+            return self._decide_command(question, question.command)
         if question.action in ("write", "download") and _protected(question):
             return Verdict(Effect.ASK, "This file can run code or change permissions.", once_only=True)
         if question.granted:
@@ -112,6 +120,7 @@ class Policy:
                 path=ask.path,
                 shown=shown,
                 command=str(subject["command"]) if "command" in subject else None,
+                sandbox=str(subject.get("sandbox", "none")),
                 url=str(subject["url"]) if "url" in subject else None,
                 granted=granted,
             )
@@ -121,6 +130,29 @@ class Policy:
         """Whether a search over a directory must leave out this file's text: reading it would ask or be denied."""
         question = Question("view", "read", "full-auto", path=path, shown=shown)
         return self.decide(question).effect is not Effect.ALLOW
+
+    def _decide_command(self, question: Question, command: str) -> Verdict:
+        """A command of the shell. Landlock cannot hold protected paths, so there no mode lifts the asking."""
+        judged = judge(command)
+        if judged.effect == "deny":
+            return Verdict(Effect.DENY, judged.reason)
+        if judged.destructive or judged.opaque:
+            return Verdict(Effect.ASK, judged.reason, once_only=True)
+        if question.sandbox not in ("bubblewrap", "landlock"):
+            return Verdict(Effect.ASK, "There is no sandbox here, so every command asks.", once_only=True)
+        if question.granted:
+            return Verdict(Effect.ALLOW, "The user allowed this before.")
+        if not question.inside_workspace:
+            return Verdict(Effect.ASK, "This is outside the workspace.")
+        confined = question.sandbox == "bubblewrap"
+        if judged.effect == "allow" and question.mode in MODES and (confined or not judged.broad):
+            return Verdict(Effect.ALLOW, judged.reason)
+        allowing = next((rule for rule in self._allow if _allows(rule, question)), None)
+        if allowing is not None:
+            return Verdict(Effect.ALLOW, f"A rule of the configuration allows this ({allowing}).")
+        if question.mode == "full-auto" and confined:
+            return Verdict(Effect.ALLOW, "The mode full-auto allows this inside the sandbox.")
+        return Verdict(Effect.ASK, judged.reason if judged.effect == "ask" else f"The mode {question.mode} asks.")
 
     def _by_place_and_mode(self, question: Question) -> Verdict:
         if not question.inside_workspace:

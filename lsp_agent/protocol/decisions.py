@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from lsp_agent.protocol.base import Identifier, JsonObject, Short, Text, Timestamp, Wire, known, open_enum
 
@@ -50,8 +50,15 @@ class PermissionOutcome(Wire):
     type: Annotated[
         str, AfterValidator(known("selected", "cancelled", otherwise="cancelled")), open_enum("selected", "cancelled")
     ]
-    option_id: Identifier | None = None
+    option_id: Annotated[Identifier | None, Field(validate_default=True)] = None
     message: Text | None = None
+
+    @field_validator("option_id")
+    @classmethod
+    def _selects_something(cls, option_id: str | None, info: ValidationInfo) -> str | None:
+        if option_id is None and info.data.get("type") == "selected":
+            raise ValueError("is required")
+        return option_id
 
 
 class PermissionRespondParams(Wire):
@@ -59,11 +66,6 @@ class PermissionRespondParams(Wire):
 
     request_id: Identifier
     outcome: PermissionOutcome
-
-    def refuse_no_option(self) -> None:
-        """A selection names what was selected. Raises: RequestRejected(InvalidParams)."""
-        if self.outcome.type == "selected" and self.outcome.option_id is None:
-            raise invalid_params("outcome.optionId", "is required")
 
 
 class RespondResult(Wire):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 
 from lsp_agent.domain.errors import RequestRejected
 from lsp_agent.protocol.base import Wire
@@ -59,7 +60,7 @@ def decode(params_type: type[Params], raw: Any) -> Params:
 
 
 def _rejection(kind: str, location: Sequence[int | str], context: Any, raw: Any) -> RequestRejected:
-    steps = _within(raw, [step for step in location if not (isinstance(step, str) and step.startswith("<"))])
+    steps = _within(raw, [step for step in location if not (isinstance(step, str) and step.startswith("<"))], kind)
     if kind.startswith("union_tag") and isinstance(_at(raw, steps), dict):
         steps.append("type")
         kind = (
@@ -83,12 +84,19 @@ def path_of(steps: Sequence[int | str]) -> str:
     return path
 
 
-def _within(raw: Any, steps: Sequence[int | str]) -> list[int | str]:
-    """`steps` up to where there is nothing to step into: behind it pydantic names members of a union."""
-    for number, _ in enumerate(steps):
-        if not isinstance(_at(raw, steps[:number]), dict | list):
-            return list(steps[:number])
-    return list(steps)
+def _within(raw: Any, steps: Sequence[int | str], kind: str) -> list[int | str]:
+    """`steps` as far as they name keys: behind a value of the wrong type pydantic goes on with members of a union, and
+    a default that does not fit is named by its attribute.
+    """
+    names_absent = kind in ("missing", "value_error")
+    kept: list[int | str] = []
+    for step in steps:
+        here = _at(raw, kept)
+        is_absent = isinstance(here, dict) and step not in here
+        if not isinstance(here, dict if isinstance(step, str) else list) or (is_absent and not names_absent):
+            break
+        kept.append(to_camel(step) if is_absent and isinstance(step, str) else step)
+    return kept
 
 
 def _at(raw: Any, steps: Sequence[int | str]) -> Any:

@@ -21,6 +21,7 @@ IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 MAX_CALL_ID = 64
 _COUNT_LIMIT = 2**53 - 1
 _BAD_ID_CHARACTERS = re.compile(r"[^A-Za-z0-9_-]")
+_OWN_ID = re.compile(r"call_[0-9a-f]{24}")
 
 
 def body_bytes(body: Mapping[str, Any]) -> bytes:
@@ -83,6 +84,11 @@ class CallIds:
             call_id = f"call_{os.urandom(12).hex()}"
         self._taken.add(call_id)
         return call_id
+
+
+def is_own_call_id(call_id: str) -> bool:
+    """True for an id that `CallIds` made up because the service gave none."""
+    return _OWN_ID.fullmatch(call_id) is not None
 
 
 def call_ids_of(messages: Iterable[Message]) -> set[str]:

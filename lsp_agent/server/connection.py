@@ -5,6 +5,8 @@ from typing import Any
 
 from lsp_agent.server.documents import OpenDocuments
 from lsp_agent.server.negotiation import Negotiated
+from lsp_agent.wire.outgoing import RemoteError
+from lsp_agent.wire.request import METHOD_NOT_FOUND
 from lsp_agent.wire.rpc import Endpoint
 
 
@@ -20,6 +22,8 @@ class Connection:
         """The plain LSP surface (`language_features.LanguageFeatures`), once it was asked for."""
         self.surface: Any = None
         """How it asks its user (`surfaces.Surface`), once the agent has started."""
+        self.companion: Any = None
+        """What it sees of its runs without events (`tier0.companion.Companion`), once the agent has started."""
         self.last_session: str | None = None
         """Where an editor without a plugin goes on talking."""
 
@@ -55,7 +59,12 @@ class Connection:
         return self.agreed.roots
 
     async def request(self, method: str, params: Mapping[str, Any], timeout_s: float) -> Any:
-        """Ask the client. Raises: RemoteError for an error answer, TimeoutError, ConnectionClosed when it is gone."""
+        """Ask the client. Raises: RemoteError for an error answer, TimeoutError, ConnectionClosed when it is gone.
+
+        A method the client did not advertise is never sent; it is a RemoteError at once.
+        """
+        if not self.agreed.allows(method):
+            raise RemoteError(METHOD_NOT_FOUND, f"the client did not advertise {method}")
         return await self.endpoint.request(method, params, timeout_s=timeout_s)
 
     def show(self, message: str, *, level: int = 3) -> None:

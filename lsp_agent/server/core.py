@@ -29,6 +29,8 @@ class Core:
     """Flush and close the store, the providers and the log. Bounded, may be called twice."""
     preload: Callable[[], Awaitable[None]]
     """Import what the first prompt would otherwise wait for; yields to the loop."""
+    change_folders: Callable[[Sequence[str], Sequence[str]], None]
+    """Workspace folders came and went: URIs added, URIs removed."""
     log_path: str | None = None
     notices: Sequence[str] = ()
     """Sentences the user should see once: an invalid configuration file, a quarantined database."""

@@ -35,11 +35,27 @@ def _did_publish_diagnostics(_: AgentServer, connection: Connection, params: Map
     connection.documents.did_publish_diagnostics(params)
 
 
+def _did_change_folders(server: AgentServer, _: Connection, params: Mapping[str, Any]) -> None:
+    event = params.get("event")
+    if server.boot.core is None or not isinstance(event, Mapping):
+        return
+    added, removed = (_uris(event.get(name)) for name in ("added", "removed"))
+    server.boot.core.change_folders(added, removed)
+
+
+def _uris(folders: Any) -> list[str]:
+    found = (
+        [folder.get("uri") for folder in folders if isinstance(folder, Mapping)] if isinstance(folders, list) else []
+    )
+    return [uri for uri in found if isinstance(uri, str)]
+
+
 NOTIFICATIONS: dict[str, Notify] = {
     "textDocument/didOpen": _did_open,
     "textDocument/didChange": _did_change,
     "textDocument/didClose": _did_close,
     "textDocument/didSave": _did_save,
+    "workspace/didChangeWorkspaceFolders": _did_change_folders,
     "agent/editor/didFocus": _did_focus,
     "agent/editor/didChangeSelection": _did_change_selection,
     "agent/editor/didPublishDiagnostics": _did_publish_diagnostics,

@@ -1,10 +1,11 @@
 """Every method the server answers, from one place."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from lsp_agent.server import document_handlers
 from lsp_agent.server.connection import Connection
-from lsp_agent.server.document_handlers import NOTIFICATIONS
-from lsp_agent.server.server import AgentServer, Handle
+from lsp_agent.server.server import AgentServer, Handle, Notify
 from lsp_agent.wire.request import Request
 
 _AGENT_METHODS = {
@@ -48,6 +49,18 @@ def load_all() -> None:
 REQUESTS: dict[str, Handle] = {
     **{f"agent/{name}": _late(module, f"agent/{name}") for module, names in _AGENT_METHODS.items() for name in names},
     **{name: _late("language_handlers", name) for name in _LANGUAGE_METHODS},
+}
+
+
+def _cancel_progress(_server: AgentServer, connection: Connection, params: Mapping[str, Any]) -> None:
+    """`window/workDoneProgress/cancel`: the user stops the run that the token shows."""
+    if connection.companion is not None:
+        connection.companion.cancel_progress(params.get("token"))
+
+
+NOTIFICATIONS: dict[str, Notify] = {
+    **document_handlers.NOTIFICATIONS,
+    "window/workDoneProgress/cancel": _cancel_progress,
 }
 
 __all__ = ["NOTIFICATIONS", "REQUESTS", "load_all"]

@@ -16,24 +16,21 @@ from pygls.lsp.server import LanguageServer
 
 from lsp_agent import __version__
 from lsp_agent.domain.errors import RequestRejected
+from lsp_agent.server.negotiation import Negotiated
+from lsp_agent.server.tier0.offers import Facts, Offer, offers
 
-Ask = Callable[[str, str | None, types.Range | None], Awaitable[dict[str, Any]]]
-Command = Callable[[list[Any]], Awaitable[Any]]
-
-_ACTIONS = (
-    ("Agent: fix this problem", types.CodeActionKind.QuickFix, "Fix this problem.", True),
-    ("Agent: explain", "source.agent", "Explain this code.", False),
-    ("Agent: write tests", "source.agent", "Write tests for this code.", False),
-    ("Agent: improve this code", types.CodeActionKind.RefactorRewrite, "Improve this code. Keep its behaviour.", False),
-)
+Command = Callable[[list[Any], int | str | None], Awaitable[Any]]
+"""Over the command's arguments and the client's progress token."""
+Look = Callable[[str, dict[str, Any], list[str]], Facts]
+"""What is known at a URI and range, with the messages of the request's diagnostics."""
 
 
 class LanguageFeatures:
     """What one connection can ask for through standard LSP methods."""
 
-    def __init__(self, commands: dict[str, Command]) -> None:
+    def __init__(self, commands: dict[str, Command], look: Look, agreed: Negotiated) -> None:
         self._server = LanguageServer("lsp-agent", __version__)
-        self._server.feature(types.TEXT_DOCUMENT_CODE_ACTION)(code_actions)
+        self._server.feature(types.TEXT_DOCUMENT_CODE_ACTION)(_code_actions(look, agreed))
         for name, run in commands.items():
             self._server.command(name)(_function(run))
 
@@ -65,42 +62,47 @@ class LanguageFeatures:
         run = self._server.protocol.fm.commands.get(params.command)
         if run is None:
             raise RequestRejected("InvalidParams", "no such command", path="command")
-        return await run(list(params.arguments or []))
+        return await run(list(params.arguments or []), params.work_done_token)
 
 
 def _function(run: Command) -> Command:
     """A plain function: pygls puts attributes on what it registers, which a bound method does not take."""
 
-    async def command(arguments: list[Any]) -> Any:
-        return await run(arguments)
+    async def command(arguments: list[Any], token: int | str | None) -> Any:
+        return await run(arguments, token)
 
     return command
 
 
-def code_actions(params: types.CodeActionParams) -> list[types.CodeAction]:
-    """Actions on any selection or diagnostic; each is a command, so nothing is computed before it is chosen."""
-    wanted = params.context.only
-    found = []
-    for title, kind, prompt, needs_problem in _ACTIONS:
-        if needs_problem and not params.context.diagnostics:
-            continue
-        if wanted and not any(kind == only or kind.startswith(f"{only}.") for only in wanted):
-            continue
-        argument = {
-            "prompt": prompt,
-            "uri": params.text_document.uri,
-            "range": {
-                "start": {"line": params.range.start.line, "character": params.range.start.character},
-                "end": {"line": params.range.end.line, "character": params.range.end.character},
-            },
-            "problems": [diagnostic.message for diagnostic in params.context.diagnostics],
+def _code_actions(look: Look, agreed: Negotiated) -> Callable[[types.CodeActionParams], list[Any]]:
+    """The feature: actions in the shape this client takes."""
+    literals = agreed.can("textDocument", "codeAction", "codeActionLiteralSupport")
+    tags = agreed.can("textDocument", "codeAction", "tagSupport")
+
+    def code_actions(params: types.CodeActionParams) -> list[Any]:
+        start, end = params.range.start, params.range.end
+        span = {
+            "start": {"line": start.line, "character": start.character},
+            "end": {"line": end.line, "character": end.character},
         }
-        found.append(
-            types.CodeAction(
-                title=title,
-                kind=kind,
-                diagnostics=list(params.context.diagnostics) if needs_problem else None,
-                command=types.Command(title=title, command="lspAgent.ask", arguments=[argument]),
-            )
-        )
-    return found
+        problems = [diagnostic.message for diagnostic in params.context.diagnostics]
+        found = offers(look(params.text_document.uri, span, problems), list(params.context.only or ()))
+        if not literals:
+            return [_command_of(offer) for offer in found]
+        return [_action(offer, params.context.diagnostics, tags=tags) for offer in found]
+
+    return code_actions
+
+
+def _command_of(offer: Offer) -> types.Command:
+    return types.Command(title=offer.title, command=offer.command, arguments=list(offer.arguments))
+
+
+def _action(offer: Offer, diagnostics: Any, *, tags: bool) -> types.CodeAction:
+    return types.CodeAction(
+        title=offer.title,
+        kind=offer.kind,
+        diagnostics=list(diagnostics) if offer.fixes else None,
+        command=_command_of(offer),
+        tags=[types.CodeActionTag.LlmGenerated] if tags and offer.is_models else None,
+    )

@@ -22,13 +22,23 @@ OPT_IN = frozenset({"tool_input_chunk"})
 """Updates a client gets only when `events.optIn` names them (PROTOCOL 8)."""
 ENCODINGS = ("utf-32", "utf-16", "utf-8")
 """What we can speak; the client's order decides."""
-COMMANDS = (
-    "lspAgent.ask",
-    "lspAgent.stop",
-    "lspAgent.status",
-    "lspAgent.sessions",
-    "lspAgent.transcript",
+ACTION_KINDS = ("quickfix", "refactor.rewrite", "source.agent")
+COMMANDS = tuple(
+    f"lspAgent.{name}"
+    for name in (
+        *("ask", "stop", "accept", "reject", "permissions", "undo", "sessions", "status"),
+        *("transcript", "prompt", "send", "model", "mode"),
+    )
 )
+_ADVERTISED: Mapping[str, tuple[str, ...]] = {
+    "workspace/applyEdit": ("workspace", "applyEdit"),
+    "workspace/configuration": ("workspace", "configuration"),
+    "workspace/workspaceFolders": ("workspace", "workspaceFolders"),
+    "window/workDoneProgress/create": ("window", "workDoneProgress"),
+    "window/showDocument": ("window", "showDocument", "support"),
+    "window/showMessageRequest": (),
+}
+"""Requests of ours and the client capability each needs; an empty path needs none (LSP 3.17)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,13 @@ class Negotiated:
         for key in path:
             value = value.get(key) if isinstance(value, Mapping) else None
         return bool(value)
+
+    def allows(self, method: str) -> bool:
+        """Whether the client may be sent this request: it is of the base protocol, or the client advertised it."""
+        if method == "agent/editor/lsp":
+            return bool(self.editor_lsp)
+        path = _ADVERTISED.get(method)
+        return path is not None and (not path or self.can(*path))
 
 
 def negotiate(params: Mapping[str, Any]) -> Negotiated:
@@ -117,12 +134,13 @@ def initialize_result(agreed: Negotiated, instance_id: str) -> dict[str, Any]:
         }
     else:
         agent = {"error": {"kind": "UnsupportedVersion", "supportedVersions": [PROTOCOL_VERSION]}}
+    literals = agreed.can("textDocument", "codeAction", "codeActionLiteralSupport")
     return {
         "serverInfo": {"name": "lsp-agent", "version": __version__},
         "capabilities": {
             "positionEncoding": agreed.position_encoding,
             "textDocumentSync": {"openClose": True, "change": 2, "save": {"includeText": False}},
-            "codeActionProvider": {"codeActionKinds": ["quickfix", "refactor.rewrite", "source.agent"]},
+            "codeActionProvider": {"codeActionKinds": list(ACTION_KINDS)} if literals else True,
             "executeCommandProvider": {"commands": list(COMMANDS), "workDoneProgress": True},
             "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
             "experimental": {"agent": agent},

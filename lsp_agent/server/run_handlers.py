@@ -106,7 +106,6 @@ def status(server: AgentServer, connection: Connection, request: Request) -> Any
 def permission_respond(server: AgentServer, connection: Connection, request: Request) -> Any:
     """`agent/permission/respond`: first answer wins, a late one is a result."""
     params = decode(PermissionRespondParams, request.params)
-    params.refuse_no_option()
     outcome = params.outcome.model_dump(by_alias=True, exclude_none=True)
     return server.core().approvals.respond(params.request_id, outcome, connection.name)
 

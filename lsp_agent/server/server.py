@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 
 SHUTDOWN_S = 3.0
 DRAIN_S = 2.0
+SHUTTING_DOWN = "the server is shutting down"
 
 Build = Callable[[Negotiated, ConnectedEditors], Awaitable[Core]]
 Handle = Callable[["AgentServer", Connection, Request], Any]
@@ -117,6 +118,8 @@ class AgentServer:
             connection.surface.close()
         if self.boot.core is not None:
             self.boot.core.agent.drop(endpoint)
+            if connection.companion is not None:
+                self.boot.core.agent.drop(connection.companion)
         endpoint.close()
 
     def _exit(self, endpoint: Endpoint, status: int) -> None:
@@ -154,23 +157,28 @@ class AgentServer:
         else:
             if self._ended is not None:  # a shutdown was quicker: nothing may start any more
                 await core.close()
-                self._give_up_waiting()
                 return
             self.boot.core = core
             for notice in core.notices:
                 connection.show(f"lsp-agent: {notice}", level=2)
         if self.boot.failure and self._ended is None:
             connection.show(f"lsp-agent: {self.boot.failure}", level=1)
+        self._let_go()
+        if self.boot.core is not None:
+            await self.boot.core.preload()
+
+    def _let_go(self) -> None:
+        """Do, or refuse, what arrived before the start was over."""
         waiting, self.boot.waiting = self.boot.waiting, []
         for work in waiting:
             work()
-        if self.boot.core is not None:
-            await self.boot.core.preload()
 
     def _give_surface(self, connection: Connection) -> None:
         if self.boot.core is not None and not connection.endpoint.closed:
             from lsp_agent.server.surfaces import Surface
+            from lsp_agent.server.tier0.companion import Companion
 
+            connection.companion = Companion(connection, self.boot.core)
             connection.surface = Surface(connection, self.boot.core)
 
     def _initialized(self, notification: Notification) -> None:
@@ -210,7 +218,8 @@ class AgentServer:
 
     async def _end_core(self) -> None:
         if self.boot.core is None:
-            self.boot.failure = self.boot.failure or "the server is shutting down"
+            self.boot.failure = self.boot.failure or SHUTTING_DOWN
+            self._let_go()
             return
         try:
             async with asyncio.timeout(SHUTDOWN_S + 1):
@@ -236,6 +245,8 @@ class AgentServer:
     def core(self) -> Core:
         """The agent. Raises: RequestRejected when it could not start."""
         if self.boot.core is None:
+            if self.boot.failure == SHUTTING_DOWN:
+                raise RequestRejected("ShuttingDown", SHUTTING_DOWN)
             raise RequestRejected("Store", self.boot.failure, retryable=True)
         return self.boot.core
 

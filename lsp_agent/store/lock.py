@@ -46,6 +46,15 @@ class DataLock:
         _describe(descriptor, now_ms, workspace)
         return cls(descriptor)
 
+    @staticmethod
+    def workspace_of_owner(data_dir: Path) -> str | None:
+        """The folder that the server serves which wrote the lock last; None when it does not say. Never waits."""
+        try:
+            owner = json.loads((data_dir / LOCK_NAME).read_bytes()[:4096])
+            return str(owner["workspace"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
     def release(self) -> None:
         """Give it back. May be called twice."""
         if self._descriptor >= 0:

@@ -30,3 +30,10 @@ def test_the_lock_holds_every_dependency():
 def test_every_make_target_of_the_readme_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z-]+)`", (ROOT / "README.md").read_text())) <= targets
+
+
+def test_every_protocol_case_of_the_catalogue_has_a_test_of_its_name():
+    found = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        found |= {int(number) for number in re.findall(r"def test_PR_(\d\d)_", path.read_text())}
+    assert sorted(set(range(1, 26)) - found) == []

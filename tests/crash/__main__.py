@@ -1,4 +1,4 @@
-"""`python -m tests.crash --cycles 200 --seed 0 --jobs 2`: kill -9 at random times, after the n-th frame and at named points.
+"""`python -m tests.crash --cycles 200 --seed 0 --jobs 2`: kill -9 at random times, frames and named points.
 
 Status 1 when a promise was broken. `--world SEED/NUMBER` plays one world again.
 """
@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--world", help="play this world only, as a violation names it")
     parser.add_argument("--keep", type=Path, help="keep the directories of worlds with violations here")
+    parser.add_argument("--verbose", action="store_true", help="say how often each named point was met")
     options = parser.parse_args()
     began_s = time.monotonic()
     total = Report()
@@ -34,9 +35,12 @@ def main() -> int:
         print(text)
     took_s = time.monotonic() - began_s
     kinds = f"{total.deaths['time']} by time, {total.deaths['frame']} by frame"
-    points = sum(total.deaths.values()) - total.deaths["time"] - total.deaths["frame"]
+    named = {name: count for name, count in total.deaths.items() if name not in ("time", "frame")}
+    points = f"{sum(named.values())} at {len(named)}"
+    if options.verbose:
+        print(", ".join(f"{name} {count}" for name, count in sorted(named.items())))
     print(
-        f"killloop: {total.cycles} cycles ({kinds}, {points} at named points), {total.prompts} prompts, "
+        f"killloop: {total.cycles} cycles ({kinds}, {points} named points), {total.prompts} prompts, "
         f"{total.events} events, {len(total.violations)} violations, {took_s:.0f} s"
     )
     return 1 if total.violations else 0

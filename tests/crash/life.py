@@ -183,7 +183,9 @@ class Life:
                 continue
             if item.acknowledged and ids.count(item.message_id) != 1:
                 self._oracle.fault(f"prompt {item.prompt!r} is {ids.count(item.message_id)} times in its conversation")
-            users = [t for m, t in zip(messages, texts, strict=True) if m["role"] == "user" and t.startswith(item.prompt)]
+            users = [
+                t for m, t in zip(messages, texts, strict=True) if m["role"] == "user" and t.startswith(item.prompt)
+            ]
             if len(users) > 1:
                 self._oracle.fault(f"prompt {item.prompt!r} was accepted {len(users)} times")
         results = {p["toolCallId"] for m in messages for p in m["parts"] if p["type"] == "tool_result"}
@@ -195,8 +197,8 @@ class Life:
                     self._oracle.fault(f"tool call {part['toolCallId']} has no result")
 
 
-async def live(world: World, death: Death, chance: random.Random) -> None:
-    """Start, work, die, look."""
+async def live(world: World, death: Death, chance: random.Random) -> bool:
+    """Start, work, die, look. Returns whether it died of its crash point."""
     client = await world.start(death.crash_at)
     try:
         life = Life(world, client, chance)
@@ -206,8 +208,7 @@ async def live(world: World, death: Death, chance: random.Random) -> None:
             await life.work()
 
         working = asyncio.create_task(work())
-        await _dies(client, working, death)
-        working.cancel()
+        died_by_itself = await _dies(client, working, death)
         try:
             await working
         except (asyncio.CancelledError, Gone):
@@ -219,10 +220,11 @@ async def live(world: World, death: Death, chance: random.Random) -> None:
     finally:
         await client.aclose()
     world.judge_between(killed=True)
+    return died_by_itself
 
 
-async def _dies(client: Client, working: "asyncio.Task[None]", death: Death) -> None:
-    """Kill it in time; returns when its end of the pipe is closed and read empty."""
+async def _dies(client: Client, working: "asyncio.Task[None]", death: Death) -> bool:
+    """Kill it in time, unless it was quicker (True); returns when its end of the pipe is closed and read empty."""
     frames = 0
 
     def enough(_: dict[str, Any]) -> bool:
@@ -235,10 +237,12 @@ async def _dies(client: Client, working: "asyncio.Task[None]", death: Death) -> 
             await client.until(enough, timeout=60)
     except (TimeoutError, Gone):
         pass  # its time has come, or the crash point was quicker
+    was_quicker = client.eof.is_set()
     client.kill9()
     working.cancel()
     async with asyncio.timeout(10):
         await client.eof.wait()
+    return was_quicker
 
 
 async def last_life(world: World, chance: random.Random) -> None:

@@ -55,8 +55,10 @@ async def run_world(home: Path, seed: str, lives: int, deaths: list[Death] | Non
     for number in range(lives):
         death = deaths[number] if deaths else choose_death(chance, number)
         kind = death.crash_at.split(":")[0] if death.crash_at else "frame" if death.after_frames else "time"
-        report.deaths[kind] += 1
-        await live(world, death, chance)
+        at_its_point = await live(world, death, chance)
+        report.deaths[kind if at_its_point or not death.crash_at else "time"] += 1
+        if at_its_point and not death.crash_at:
+            world.oracle.fault("the server died although nobody killed it")
         report.cycles += 1
     await last_life(world, chance)
     report.prompts = sum(item.acknowledged for item in world.oracle.submitted)

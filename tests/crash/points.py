@@ -1,7 +1,7 @@
 """Named crash points, put into a server from outside: the product has no switch that kills it.
 
-`LSP_AGENT_CRASH_AT=name[:n]` and `python -m tests.crash.child serve`: the process is killed with SIGKILL when it passes
-the point for the n-th time (default the first). A point is a place before or after one function, or half way through it.
+`LSP_AGENT_CRASH_AT=name[:n]` and `python -m tests.crash.child serve`: the process is killed with SIGKILL when it
+passes the point for the n-th time (default the first). A point is before or after one function, or half way through.
 """
 
 import functools

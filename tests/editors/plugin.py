@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from tests.editors.nvim import ROOT, Nvim
+from tests.editors.nvim import ROOT, Nvim, close
 
 PLUGIN = ROOT / "editors/neovim"
 
@@ -30,17 +30,20 @@ if settings then require('lsp_agent').setup(settings) end
 
 
 class PluginNvim(Nvim):
-    """Neovim with the plugin on its runtime path; `script` is what the scripted provider plays."""
+    """Neovim with the plugin on its runtime path.
 
-    def __init__(self, home: Path, workspace: Path, script: Sequence[Mapping[str, Any]], **settings: Any) -> None:
+    `script` is what the scripted provider plays; None = its demonstration.
+    """
+
+    def __init__(
+        self, home: Path, workspace: Path, script: Sequence[Mapping[str, Any]] | None, **settings: Any
+    ) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        (home / "script.json").write_bytes(orjson.dumps({"turn": list(script)}))
-        options = f'options = {{ hold_dir = "{home}/holds" }}'
-        config = (
-            '[models]\nlarge = "play/scripted"\n\n'
-            f'[providers.play]\ntype = "scripted"\nscript = "{home}/script.json"\n{options}\n\n'
-            "[agent]\nupdate_interval_ms = 0\n"
-        )
+        config = '[models]\nlarge = "play/scripted"\n\n[providers.play]\ntype = "scripted"\n'
+        if script is not None:
+            (home / "script.json").write_bytes(orjson.dumps({"turn": list(script)}))
+            config += f'script = "{home}/script.json"\noptions = {{ hold_dir = "{home}/holds" }}\n'
+        config += "\n[agent]\nupdate_interval_ms = 0\n"
         super().__init__(home, workspace, config=config)
         self._settings = settings
 
@@ -97,7 +100,7 @@ class PluginNvim(Nvim):
         """kill -9 of the editor itself."""
         pid = int(self.lua("return vim.uv.os_getpid()"))
         os.kill(pid, signal.SIGKILL)
-        self.api.close()
+        close(self.api)
 
 
 def git_workspace(path: Path, files: Mapping[str, str]) -> Path:

@@ -102,7 +102,11 @@ def test_an_approved_edit_lands_on_top_of_unsaved_text_and_is_undone_in_one_step
         answer = nvim.request("agent/permission/respond", {"requestId": asked["requestId"], "outcome": outcome})
         assert answer == {"accepted": True}
         done = nvim.until(nvim.completes)[0]
-        assert (done["stopReason"], done["runId"], done["text"]) == ("end_turn", "job", "The version line is marked now.")
+        assert (done["stopReason"], done["runId"], done["text"]) == (
+            "end_turn",
+            "job",
+            "The version line is marked now.",
+        )
         assert done["changes"] == {"files": 1, "added": 1, "removed": 1}
         assert nvim.text() == before.replace(OLD, NEW)
         assert MARKER in nvim.text()
@@ -128,7 +132,9 @@ def _events_are_in_order(nvim: Nvim, accepted: dict[str, Any]) -> None:
     kinds = [event["update"]["sessionUpdate"] for event in events]
     for needed in ("user_message", "agent_message_chunk", "tool_call_update", "permission_requested", "changes_update"):
         assert needed in kinds, needed
-    numbered = [event["seq"] for event in events if "chunk" not in event and event["update"]["sessionUpdate"] != "usage_update"]
+    numbered = [
+        event["seq"] for event in events if "chunk" not in event and event["update"]["sessionUpdate"] != "usage_update"
+    ]
     terminal = nvim.completes()[0]["seq"]
     assert sorted([*numbered, terminal]) == list(range(1, max(*numbered, terminal) + 1))
     last = max(event["seq"] for event in events if event.get("runId") == "job")

@@ -39,13 +39,30 @@ def workspace(tmp_path: Path) -> Path:
 
 def test_the_plugin_loads_only_when_it_is_used_and_is_healthy(tmp_path: Path, workspace: Path) -> None:
     with PluginNvim(tmp_path / "home", workspace, [TITLE]) as nvim:
-        nvim.lua("for name in pairs(package.loaded) do if name:match('^lsp_agent') then package.loaded[name] = nil end end")
+        nvim.lua(
+            "for name in pairs(package.loaded) do if name:match('^lsp_agent') then package.loaded[name] = nil end end"
+        )
         assert nvim.api.funcs.exists(":Agent") == 2
         assert nvim.lua("return require('lsp_agent').statusline()") == ""
-        loaded = nvim.lua("return vim.tbl_filter(function(n) return n:match('^lsp_agent') end, vim.tbl_keys(package.loaded))")
+        loaded = nvim.lua(
+            "return vim.tbl_filter(function(n) return n:match('^lsp_agent') end, vim.tbl_keys(package.loaded))"
+        )
         assert loaded == ["lsp_agent"]
         found = nvim.api.funcs.getcompletion("Agent ", "cmdline")
-        for name in ("ask", "attach", "compact", "diff", "export", "fork", "log", "mode", "model", "new", "open", "queue"):
+        for name in (
+            "ask",
+            "attach",
+            "compact",
+            "diff",
+            "export",
+            "fork",
+            "log",
+            "mode",
+            "model",
+            "new",
+            "open",
+            "queue",
+        ):
             assert name in found
         assert nvim.api.funcs.getcompletion("Agent mode a", "cmdline") == ["ask", "accept-edits"]
         nvim.lua("require('lsp_agent').setup(...)", {"cmd": nvim.server, "cmd_env": nvim.server_env})
@@ -199,7 +216,7 @@ def test_sessions_are_listed_renamed_forked_exported_and_configured(tmp_path: Pa
         assert [message["text"] for message in nvim.view()["messages"]] == ["one", "Yes."]
         nvim.api.command("Agent new")
         assert nvim.view() == {}
-        nvim.lua("vim.ui.select = function(items, o, pick) Listed = vim.tbl_map(o.format_item, items); pick(items[#items]) end")
+        nvim.lua("vim.ui.select = function(all, o, pick) Listed = vim.tbl_map(o.format_item, all); pick(all[#all]) end")
         nvim.api.command("Agent sessions")
         nvim.until(lambda: nvim.view().get("sessionId") == first)
         assert len(nvim.lua("return Listed")) == 2
@@ -207,3 +224,36 @@ def test_sessions_are_listed_renamed_forked_exported_and_configured(tmp_path: Pa
         nvim.api.command("Agent export")
         nvim.until(lambda: nvim.text().startswith("# The first"))
         assert "Yes." in nvim.text()
+
+
+def test_a_hunk_has_its_signs_and_its_old_text_and_can_be_put_back(tmp_path: Path, workspace: Path) -> None:
+    file = workspace / "greet.py"
+    with PluginNvim(tmp_path / "home", workspace, edit_script(file)) as nvim:
+        nvim.open(file)
+        nvim.api.command("Agent ask Correct it")
+        nvim.until(nvim.pending)
+        nvim.lua("require('lsp_agent.permission').answer(require('lsp_agent.chat').here(), 'allow_once')")
+        nvim.until(nvim.completes)
+        marks = nvim.lua(
+            "return vim.api.nvim_buf_get_extmarks(0, vim.api.nvim_create_namespace('lsp_agent_changes'), 0, -1, "
+            "{ details = true })"
+        )
+        assert [(mark[1], mark[3]["end_row"], mark[3]["virt_lines"][0][0][0]) for mark in marks] == [
+            (1, 1, "    return 'helo'")
+        ]
+        nvim.api.command("normal! G")
+        nvim.api.command("Agent reject")
+        assert nvim.text() == SOURCE
+        nvim.api.command("undo")
+        assert nvim.text() == SOURCE.replace("helo", "hello")
+
+
+def test_the_users_own_enable_is_the_same_client(tmp_path: Path, workspace: Path) -> None:
+    with PluginNvim(tmp_path / "home", workspace, [TITLE, {"do": [{"text": "Yes."}]}]) as nvim:
+        nvim.lua("vim.lsp.enable('lsp_agent')")
+        nvim.api.command("filetype on")
+        nvim.open(workspace / "greet.py")
+        nvim.until(lambda: nvim.lua("return #vim.lsp.get_clients({ name = 'lsp_agent', bufnr = 0 }) == 1"))
+        nvim.api.command("Agent ask go")
+        nvim.until(nvim.completes)
+        assert nvim.lua("return #vim.lsp.get_clients()") == 1

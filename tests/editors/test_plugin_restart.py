@@ -135,7 +135,9 @@ def test_ten_thousand_deltas_are_byte_exact_and_the_editor_answers_meanwhile(
         record_property("deltas_per_s", round(DELTAS / took))
         record_property("input_ms_median", round(1000 * waits[len(waits) // 2], 1))
         record_property("input_ms_max", round(1000 * waits[-1], 1))
-        print(f"{DELTAS / took:.0f} deltas/s, input {1000 * waits[len(waits) // 2]:.1f} ms, {1000 * waits[-1]:.1f} ms max")
+        print(
+            f"{DELTAS / took:.0f} deltas/s, input {1000 * waits[len(waits) // 2]:.1f} ms, {1000 * waits[-1]:.1f} ms max"
+        )
         expected = piece * DELTAS
         assert nvim.view()["messages"][-1]["text"] == expected
         assert expected in nvim.chat() + "\n"

@@ -80,6 +80,8 @@ def _session(events: list[dict[str, Any]]) -> None:
     calls: dict[tuple[str, str], tuple[str | None, str]] = {}
     done: list[str] = []
     resynced = False
+    lagged = any(event.get("update", {}).get("sessionUpdate") == "resync" for event in events)
+    """Chunks may be missing then; the whole upserts may have come before the `resync` says so."""
     for event in events:
         update = event.get("update")
         if update is not None and update["sessionUpdate"] == "resync":
@@ -109,7 +111,7 @@ def _session(events: list[dict[str, Any]]) -> None:
             key = (update["messageId"], kind)
             if update.get("content") == []:
                 streamed[key] = ""
-            elif streamed[key] and not resynced:
+            elif streamed[key] and not lagged:
                 assert streamed[key] == whole, (streamed[key][-200:], whole[-200:])
         if kind == "tool_call_update":
             calls[update.get("messageId", ""), update["toolCallId"]] = (run_id, update["status"])

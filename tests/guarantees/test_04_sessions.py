@@ -235,7 +235,8 @@ async def test_detach_ends_the_events_and_attach_brings_them_back(shared: Shared
 
 
 async def test_attach_beyond_the_end_and_in_the_middle(shared: Shared):
-    session = (await turn(shared.client))[0]["sessionId"]
+    session = await shared.session(title="no title is made for it")
+    await turn(shared.client, sessionId=session)
     await idle(shared.client, session)
     seq = (await info(shared, session))["seq"]
     for after in (0, 3, seq):

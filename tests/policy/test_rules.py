@@ -7,7 +7,7 @@ from lsp_agent.policy.rules import MODES, Effect, Policy, Question, parse_rule
 
 READ = {"tool": "view", "action": "read", "path": "/w/a.py", "shown": "a.py"}
 EDIT = {"tool": "edit", "action": "write", "path": "/w/a.py", "shown": "a.py"}
-RUN = {"tool": "bash", "action": "execute", "command": "make test"}
+RUN = {"tool": "bash", "action": "execute", "command": "make test", "sandbox": "bubblewrap"}
 OUT = {"path": "/etc/hosts", "shown": None, "inside_workspace": False}
 
 

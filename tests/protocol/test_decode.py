@@ -117,9 +117,14 @@ def test_an_unknown_permission_outcome_is_never_an_approval():
 
 
 def test_a_selection_without_an_option_is_refused():
-    assert rejected(PermissionRespondParams, {"requestId": "p", "outcome": {"type": "selected"}}).data["path"] == (
-        "outcome"
-    )
+    error = rejected(PermissionRespondParams, {"requestId": "p", "outcome": {"type": "selected"}})
+    assert error.data["path"] == "outcome.optionId"
+
+
+@pytest.mark.parametrize("value", [5, [], {"a": 1}])
+def test_a_value_that_fits_no_member_of_a_union_is_named_without_the_member(value):
+    raw = {"sessionId": "s", "optionId": "mode", "value": value}
+    assert rejected(sessions.SessionConfigureParams, raw).data["path"] == "value"
 
 
 @pytest.mark.parametrize("target", [{}, {"all": False}, {"hunkId": "h", "uri": "u"}])

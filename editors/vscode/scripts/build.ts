@@ -10,7 +10,12 @@ mkdirSync(path('dist'));
 const shared = { bundle: true, minify: true, sourcemap: false, logLevel: 'warning', legalComments: 'none' } as const;
 const node = { ...shared, platform: 'node', format: 'cjs', target: 'node20' } as const;
 await Promise.all([
-  build({ ...node, entryPoints: [path('src/extension.ts')], outfile: path('dist/extension.cjs'), external: ['vscode'] }),
+  build({
+    ...node,
+    entryPoints: [path('src/extension.ts')],
+    outfile: path('dist/extension.cjs'),
+    external: ['vscode'],
+  }),
   build({ ...node, entryPoints: [path('src/keeper.ts')], outfile: path('dist/keeper.cjs') }),
   build({
     ...shared,

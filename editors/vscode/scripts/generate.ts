@@ -132,8 +132,8 @@ function methods(schema: Document): string[] {
 function events(schema: Document): string[] {
   const members = [...new Set(Object.values(schema.events).map((event) => typeOf(event.update)))];
   const names = Object.keys(schema.events).map((name) => `  '${name}',`);
-  const durable = Object.entries(schema.events)
-    .filter(([, event]) => event.class === 'D')
+  const passing = Object.entries(schema.events)
+    .filter(([, event]) => event.class !== 'D')
     .map(([name]) => `  '${name}',`);
   return [
     `export type Update = ${members.join(' | ')};`,
@@ -142,9 +142,9 @@ function events(schema: Document): string[] {
     ...names,
     '] as const;',
     '',
-    '/** Numbered, stored and replayed. */',
-    'export const DURABLE: ReadonlySet<string> = new Set([',
-    ...durable,
+    '/** Chunks, latest values and news of the connection: everything else is numbered, stored and replayed. */',
+    'export const PASSING: ReadonlySet<string> = new Set([',
+    ...passing,
     ']);',
     '',
   ];

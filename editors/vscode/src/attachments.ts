@@ -1,7 +1,7 @@
 /** What goes along with the next prompt: the current file and selection by themselves, and what the user adds. */
 import * as vscode from 'vscode';
-import type { EditorState } from './editorstate.ts';
 import { readConfig } from './config.ts';
+import type { EditorState } from './editorstate.ts';
 import type { RunParams } from './protocol.ts';
 import type { Chip } from './view/messages.ts';
 
@@ -60,6 +60,12 @@ export class Attachments implements vscode.Disposable {
   /** Settings have changed. */
   refresh(): void {
     this.#changed.fire();
+  }
+
+  addFiles(uris: readonly vscode.Uri[]): void {
+    for (const uri of uris) {
+      this.addFile(uri);
+    }
   }
 
   addFile(uri: vscode.Uri): void {

@@ -97,7 +97,12 @@ export class Changes implements vscode.CodeLensProvider, vscode.TextDocumentCont
     const before = this.#before.get(toolCallId);
     if (before) {
       const name = vscode.workspace.asRelativePath(before.uri);
-      await vscode.commands.executeCommand('vscode.diff', beforeUri(before.uri, toolCallId), before.uri, `${name}: agent`);
+      await vscode.commands.executeCommand(
+        'vscode.diff',
+        beforeUri(before.uri, toolCallId),
+        before.uri,
+        `${name}: agent`,
+      );
     }
   }
 

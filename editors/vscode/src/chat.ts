@@ -68,7 +68,7 @@ export class Chat implements vscode.Disposable {
       case 'image':
         return attachments.addImage(message.data, message.mimeType, message.name);
       case 'attach':
-        return message.uris.forEach((uri) => attachments.addFile(vscode.Uri.parse(uri)));
+        return attachments.addFiles(message.uris.map((uri) => vscode.Uri.parse(uri)));
       case 'files':
         view.post({ type: 'files', token: message.token, items: await this.#files.find(message.query) });
         return;
@@ -99,7 +99,7 @@ export class Chat implements vscode.Disposable {
       case 'mode':
         return pickMode(conversations);
       case 'attach':
-        return (await pickFiles()).forEach((uri) => attachments.addFile(uri));
+        return attachments.addFiles(await pickFiles());
       case 'trust':
         return vscode.commands.executeCommand('workbench.trust.manage');
       case 'settings':

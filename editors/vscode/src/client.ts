@@ -9,8 +9,8 @@ import {
   LanguageClient,
   type LanguageClientOptions,
   type ServerOptions,
-  type StaticFeature,
   State,
+  type StaticFeature,
 } from 'vscode-languageclient/node';
 import { readConfig } from './config.ts';
 import { findServer, type Program } from './discovery.ts';
@@ -148,7 +148,12 @@ export class Server implements vscode.Disposable {
       // the server's own code actions are for editors without a plugin; ours open the chat
       middleware: { provideCodeActions: () => [] },
     };
-    const client = new LanguageClient('lspAgent', 'LSP Agent', this.#serverOptions(program, environment, graceS), options);
+    const client = new LanguageClient(
+      'lspAgent',
+      'LSP Agent',
+      this.#serverOptions(program, environment, graceS),
+      options,
+    );
     client.registerFeature(new AgentBlock(this.#clientId(), String(this.#context.extension.packageJSON.version)));
     return client;
   }
@@ -156,7 +161,11 @@ export class Server implements vscode.Disposable {
   #serverOptions(program: Program, environment: NodeJS.ProcessEnv, graceS: number): ServerOptions {
     if (!canKeep() || graceS <= 0) {
       this.#keeping = undefined;
-      const executable: Executable = { command: program.command, args: [...program.args], options: { env: environment } };
+      const executable: Executable = {
+        command: program.command,
+        args: [...program.args],
+        options: { env: environment },
+      };
       return executable;
     }
     mkdirSync(this.#context.logUri.fsPath, { recursive: true });
@@ -179,7 +188,9 @@ export class Server implements vscode.Disposable {
     const known = this.#context.globalState.get<string>('clientId');
     const id = known ?? crypto.randomUUID();
     if (!known) {
-      this.#context.globalState.update('clientId', id).then(undefined, (error: unknown) => this.#log.warn(reason(error)));
+      this.#context.globalState
+        .update('clientId', id)
+        .then(undefined, (error: unknown) => this.#log.warn(reason(error)));
     }
     return id;
   }

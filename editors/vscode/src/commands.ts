@@ -78,7 +78,11 @@ async function fix(parts: Parts, chat: Chat, uri?: vscode.Uri, range?: vscode.Ra
   await chat.ask(texts.length > 0 ? `Fix these problems:\n${texts.join('\n')}` : 'Fix the problems of this file.');
 }
 
-async function onHunk({ changes }: Parts, hunkId: string | undefined, act: (id: string) => Promise<void>): Promise<void> {
+async function onHunk(
+  { changes }: Parts,
+  hunkId: string | undefined,
+  act: (id: string) => Promise<void>,
+): Promise<void> {
   const id = hunkId ?? changes.atCursor();
   if (id !== undefined) {
     await act(id);

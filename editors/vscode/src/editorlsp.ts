@@ -110,7 +110,12 @@ function described(symbol: vscode.DocumentSymbol | vscode.SymbolInformation, cli
   const kind = symbol.kind + 1; // the editor counts from 0, LSP from 1
   if ('location' in symbol && !('children' in symbol)) {
     const { uri, range } = symbol.location;
-    return { name: symbol.name, kind, containerName: symbol.containerName, location: { uri: asUri(uri), range: asRange(range) } };
+    return {
+      name: symbol.name,
+      kind,
+      containerName: symbol.containerName,
+      location: { uri: asUri(uri), range: asRange(range) },
+    };
   }
   const nested = symbol as vscode.DocumentSymbol;
   return {

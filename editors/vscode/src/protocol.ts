@@ -1262,28 +1262,15 @@ export const UPDATES = [
   'user_message',
 ] as const;
 
-/** Numbered, stored and replayed. */
-export const DURABLE: ReadonlySet<string> = new Set([
-  'agent_message',
-  'agent_thought',
-  'auth_update',
-  'available_commands_update',
-  'changes_update',
-  'compaction_update',
-  'config_option_update',
-  'mcp_update',
-  'notice',
-  'permission_requested',
-  'permission_resolved',
-  'plan_update',
-  'question_requested',
-  'question_resolved',
-  'queue_update',
-  'session_info_update',
-  'state_update',
-  'terminal_update',
-  'tool_call_update',
-  'user_message',
+/** Chunks, latest values and news of the connection: everything else is numbered, stored and replayed. */
+export const PASSING: ReadonlySet<string> = new Set([
+  'agent_message_chunk',
+  'agent_thought_chunk',
+  'resync',
+  'terminal_output_chunk',
+  'tool_call_content_chunk',
+  'tool_input_chunk',
+  'usage_update',
 ]);
 
 /** `data.kind` of an error to its code. */

@@ -1,5 +1,5 @@
 /** A session from what the server has stored: the answer of an attach, pages of messages. Pure, like the fold. */
-import type { Message as Stored, SessionAttachResult, SessionInfo } from './protocol.ts';
+import type { SessionAttachResult, SessionInfo, Message as Stored } from './protocol.ts';
 import { Session } from './session.ts';
 
 type Fields = { readonly [key: string]: unknown };
@@ -12,7 +12,8 @@ export function attached(session: Session, result: SessionAttachResult): Session
     const snapshot = (result.snapshot ?? {}) as { session?: SessionInfo; messages?: Stored[] };
     restored.model.seq = result.seq;
     restored.model.queue.revision = result.queueRevision;
-    describe(restored, snapshot.session);
+    restored.model.title = snapshot.session?.title ?? '';
+    restored.model.plan = [...(snapshot.session?.todos ?? [])];
     load(restored, snapshot.messages ?? []);
   }
   restored.restartStreams();
@@ -42,7 +43,6 @@ export function describe(session: Session, info: SessionInfo | undefined): void 
 
 /** Take in stored messages, oldest first, before those that came live. */
 export function load(session: Session, messages: readonly Stored[]): void {
-  let at = 0;
   for (const stored of messages) {
     if (stored.role === 'tool') {
       results(session, stored);
@@ -51,7 +51,8 @@ export function load(session: Session, messages: readonly Stored[]): void {
     if (session.message(stored.messageId)) {
       continue;
     }
-    const message = session.ensureMessage(stored.messageId, stored.role, at++);
+    const message = session.ensureMessage(stored.messageId, stored.role, session.stored);
+    session.stored += 1;
     if (stored.model) {
       message.model = stored.model;
     }
@@ -74,7 +75,7 @@ function take(session: Session, messageId: string, part: Fields): void {
       message.thought += String(part['text']);
       break;
     case 'attachment':
-      message.attachments.push(part);
+      message.attachments.push(asSent(part));
       break;
     case 'shell':
       message.text += `$ ${String(part['command'])}\n${String(part['output'])}`;
@@ -89,6 +90,11 @@ function take(session: Session, messageId: string, part: Fields): void {
     default:
       break;
   }
+}
+
+/** A stored attachment in the shape of `user_message`: `kind` is its type there, and its content is not repeated. */
+function asSent({ kind, text: _text, data: _data, ...rest }: Fields): Fields {
+  return { ...rest, type: kind };
 }
 
 function results(session: Session, stored: Stored): void {

@@ -5,11 +5,11 @@
  * transcripts (tests/fixtures/transcripts) feed it and the Neovim plugin alike. The view model is the state itself.
  */
 import {
-  DURABLE,
   type ChangedFile,
   type ConfigOption,
   type EventParams,
   type Finish,
+  PASSING,
   type PermissionRecord,
   type PlanEntry,
   type QueueItem,
@@ -105,6 +105,8 @@ type Fields = { readonly [key: string]: unknown };
 export class Session {
   readonly model: ViewModel;
   activeRun: string | undefined;
+  /** How many messages at the beginning came from what is stored. */
+  stored = 0;
   readonly #messages = new Map<string, Message>();
   readonly #tools = new Map<string, { readonly message: Message; readonly tool: Tool }>();
 
@@ -126,7 +128,7 @@ export class Session {
     if (event.sessionId !== this.model.sessionId || typeof kind !== 'string') {
       return [];
     }
-    if (DURABLE.has(kind)) {
+    if (!PASSING.has(kind)) {
       if (event.seq <= this.model.seq) {
         return [];
       }

@@ -5,7 +5,7 @@ local fold = require('lsp_agent.session')
 local M = {}
 
 local MAX_OUTPUT_LINES = 400
-M.THOUGHT_PREFIX = '> '
+M.THOUGHT_PREFIX = '  ┊ '
 M.OUTPUT_PREFIX = '  │ '
 
 local MARKS = {
@@ -147,7 +147,8 @@ end
 ---@return string[]?
 function M.complete(params)
   if params.error then
-    return { '', ('**%s**: %s'):format(params.error.title or params.error.kind, (params.error.message or ''):gsub('\n', ' ')) }
+    local said = (params.error.message or ''):gsub('\n', ' ')
+    return { '', ('**%s**: %s'):format(params.error.title or params.error.kind, said) }
   elseif params.stopReason ~= 'end_turn' then
     return { '', ('*%s*'):format(params.stopReason:gsub('_', ' ')) }
   end

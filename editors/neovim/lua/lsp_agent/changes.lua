@@ -1,6 +1,6 @@
 -- What the agent changed: pending hunks as signs with the old text above, to accept, reject or undo, and as a quickfix
--- list. A server that keeps changes is asked to resolve them; with one that does not, it is done here, and text the user
--- typed meanwhile is never touched.
+-- list. A server that keeps changes is asked to resolve them; with one that does not, it is done here, and text the
+-- user typed meanwhile is never touched.
 
 local M = {}
 
@@ -42,10 +42,13 @@ local function place(hunk)
   for index, line in ipairs(lines_of(hunk.old_text)) do
     removed[index] = { { line ~= '' and line or ' ', 'DiffDelete' } }
   end
+  -- the mark ends with the hunk's last line, not before the next one, or that would get a sign too
+  local last = math.min(hunk.last, count) - 1
+  local ends = hunk.last > hunk.first and vim.api.nvim_buf_get_lines(bufnr, last, last + 1, false)[1] or nil
   hunk.bufnr = bufnr
   hunk.mark = vim.api.nvim_buf_set_extmark(bufnr, NAMESPACE, math.min(hunk.first, count - 1), 0, {
-    end_row = math.min(hunk.last, count),
-    end_col = 0,
+    end_row = ends and last or nil,
+    end_col = ends and #ends or nil,
     sign_text = hunk.new_text == '' and '▁' or '▎',
     sign_hl_group = hunk.new_text == '' and 'DiagnosticSignError' or 'DiagnosticSignOk',
     virt_lines = #removed > 0 and removed or nil,
@@ -101,7 +104,10 @@ local function extent(hunk)
     return nil, 0
   end
   local at = vim.api.nvim_buf_get_extmark_by_id(hunk.bufnr, NAMESPACE, hunk.mark, { details = true })
-  return at[1], at[3] and at[3].end_row or at[1] or 0
+  if not at[1] then
+    return nil, 0
+  end
+  return at[1], at[3].end_row and at[3].end_row + 1 or at[1]
 end
 
 ---@param hunk lsp_agent.PlacedHunk

@@ -320,7 +320,8 @@ function M.disconnected(client_id, code, signal)
         again = chat.crashes <= config.get().restarts
         local text = ('the server ended: code %d, signal %d'):format(code, signal)
         require('lsp_agent.log').write(vim.log.levels.ERROR, text)
-        vim.notify('lsp-agent: ' .. text .. (again and '; starting it again' or '; see :Agent log'), vim.log.levels.WARN)
+        local next_step = again and '; starting it again' or '; see :Agent log'
+        vim.notify('lsp-agent: ' .. text .. next_step, vim.log.levels.WARN)
       end
       if again then
         chat:when_ready()

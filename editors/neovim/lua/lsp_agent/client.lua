@@ -119,7 +119,8 @@ function M.start(root)
   local resolved = vim.deepcopy(vim.lsp.config[M.NAME]) --[[@as table]]
   resolved.root_dir = root
   if vim.fn.executable(resolved.cmd[1]) == 0 then
-    vim.notify(('lsp-agent: %s is not executable; see :checkhealth lsp_agent'):format(resolved.cmd[1]), vim.log.levels.ERROR)
+    local said = ('lsp-agent: %s is not executable; see :checkhealth lsp_agent'):format(resolved.cmd[1])
+    vim.notify(said, vim.log.levels.ERROR)
     return nil
   end
   local id = vim.lsp.start(resolved, { attach = false })

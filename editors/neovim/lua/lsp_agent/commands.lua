@@ -38,7 +38,7 @@ define('open', 'show the chat and write a prompt', function(chat, text)
   require('lsp_agent.input').open(chat, text)
 end)
 
-define('ask', 'send a prompt about the file or the range; with ! it joins the running turn', function(chat, text, command)
+define('ask', 'send a prompt about the file or range; with ! it joins the running turn', function(chat, text, command)
   if text == '' then
     return require('lsp_agent.input').open(chat)
   end

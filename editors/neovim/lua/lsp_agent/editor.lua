@@ -1,4 +1,4 @@
--- The editor's side of the protocol: what has the focus, what is selected, what other servers report, and their answers.
+-- The editor's side of the protocol: what has the focus, what is selected, what other servers report and answer.
 
 local client_module = require('lsp_agent.client')
 local config = require('lsp_agent.config')

@@ -1,5 +1,5 @@
--- What outlives the editor: the client's id, and which session belongs to which workspace. Files in the state directory,
--- written whole and renamed, so that a killed editor leaves the old or the new one.
+-- What outlives the editor: the client's id, and which session belongs to which workspace. Files in the state
+-- directory, written whole and renamed, so that a killed editor leaves the old or the new one.
 
 local M = {}
 
@@ -43,7 +43,8 @@ function M.uuid()
   local bytes = { vim.uv.random(16):byte(1, 16) }
   bytes[7] = 0x40 + bytes[7] % 16
   bytes[9] = 0x80 + bytes[9] % 64
-  return (('%02x'):rep(16)):format(unpack(bytes)):gsub('^(%x%x%x%x%x%x%x%x)(%x%x%x%x)(%x%x%x%x)(%x%x%x%x)', '%1-%2-%3-%4-')
+  local hex = (('%02x'):rep(16)):format(unpack(bytes))
+  return table.concat({ hex:sub(1, 8), hex:sub(9, 12), hex:sub(13, 16), hex:sub(17, 20), hex:sub(21) }, '-')
 end
 
 ---This installation's id, made at the first call.

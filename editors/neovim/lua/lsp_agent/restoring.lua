@@ -19,7 +19,12 @@ function parts.reasoning(_, message, part)
 end
 
 function parts.attachment(_, message, part)
-  table.insert(message.attachments, part)
+  -- as `user_message` announces it: its kind is its type, its text stays in the store
+  local shown = { type = part.kind }
+  for _, name in ipairs({ 'mimeType', 'uri', 'path', 'name', 'startLine', 'endLine', 'version' }) do
+    shown[name] = present(part[name])
+  end
+  table.insert(message.attachments, shown)
 end
 
 function parts.shell(_, message, part)

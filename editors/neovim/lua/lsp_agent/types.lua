@@ -88,8 +88,9 @@
 
 ---What one event changed, for an incremental view.
 ---@class (exact) lsp_agent.Effect
----@field op string message, text, thought, tool, permission, queue, state, usage, title, plan, options, changes, notice,
----complete, compaction, resync
+---What `op` is: message, text, thought, tool, permission, queue, state, usage, title, plan, options, changes, notice,
+---complete, compaction or resync.
+---@field op string
 ---@field id string? The message; for `permission` the request
 ---@field tool string? The tool call
 ---@field append string? Text that was added; absent = read the whole again

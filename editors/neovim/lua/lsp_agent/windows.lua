@@ -9,7 +9,8 @@ local M = {}
 function M.fold_text()
   local count = vim.v.foldend - vim.v.foldstart + 1
   local first = vim.fn.getline(vim.v.foldstart) --[[@as string]]
-  return ('%s … %d lines'):format(vim.fn.strcharpart(first, 0, 60), count)
+  local rest = count > 1 and (' … %d lines'):format(count) or ''
+  return vim.fn.strcharpart(first, 0, config.get().window.width - #rest) .. rest
 end
 
 ---Fold level of a line of the chat.
@@ -34,6 +35,7 @@ local function dress(window)
     foldminlines = 0,
     foldenable = true,
     winfixwidth = true,
+    fillchars = 'fold: ',
     statusline = "%{%v:lua.require'lsp_agent'.statusline()%}",
   }
   for name, value in pairs(options) do

@@ -37,7 +37,12 @@ export type ToView =
   | { readonly type: 'chips'; readonly chips: readonly Chip[] }
   | { readonly type: 'labels'; readonly labels: Labels }
   | { readonly type: 'files'; readonly token: number; readonly items: readonly FileItem[] }
-  | { readonly type: 'sessions'; readonly query: string; readonly sessions: readonly SessionInfo[]; readonly active: string | null }
+  | {
+      readonly type: 'sessions';
+      readonly query: string;
+      readonly sessions: readonly SessionInfo[];
+      readonly active: string | null;
+    }
   | { readonly type: 'banner'; readonly level: 'info' | 'warning' | 'error'; readonly text: string }
   | { readonly type: 'insert'; readonly text: string }
   | { readonly type: 'focus'; readonly what: 'input' | 'permission' | 'sessions' }
@@ -51,7 +56,13 @@ export type FromView =
   | { readonly type: 'send'; readonly text: string; readonly how: 'default' | 'queue' | 'steer' | 'interrupt' }
   | { readonly type: 'stop' }
   | { readonly type: 'permit'; readonly requestId: string; readonly optionId: string; readonly message?: string }
-  | { readonly type: 'queue'; readonly op: QueueOp; readonly messageId: string; readonly text?: string; readonly index?: number }
+  | {
+      readonly type: 'queue';
+      readonly op: QueueOp;
+      readonly messageId: string;
+      readonly text?: string;
+      readonly index?: number;
+    }
   | { readonly type: 'removeChip'; readonly id: string }
   | { readonly type: 'image'; readonly data: string; readonly mimeType: string; readonly name: string }
   | { readonly type: 'attach'; readonly uris: readonly string[] }
@@ -62,4 +73,7 @@ export type FromView =
   | { readonly type: 'openFile'; readonly uri: string; readonly line?: number }
   | { readonly type: 'openDiff'; readonly toolCallId: string }
   | { readonly type: 'copy'; readonly text: string }
-  | { readonly type: 'command'; readonly command: 'new' | 'model' | 'mode' | 'attach' | 'trust' | 'settings' | 'restart' | 'log' | 'compact' };
+  | {
+      readonly type: 'command';
+      readonly command: 'new' | 'model' | 'mode' | 'attach' | 'trust' | 'settings' | 'restart' | 'log' | 'compact';
+    };

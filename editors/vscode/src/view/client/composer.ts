@@ -1,0 +1,200 @@
+/** The prompt: chips, text, what is chosen, and the meter. Keeps its draft when the view is hidden. */
+import type { Session } from '../../session.ts';
+import type { Chip, Labels } from '../messages.ts';
+import { Completion } from './completion.ts';
+import { byId, el, host, icon, iconButton, send } from './dom.ts';
+
+const MAX_IMAGE_BYTES = 10 * 1024 * 1024;
+
+export class Composer {
+  readonly #chips = el('div', { class: 'chips', 'aria-label': 'Attached' });
+  readonly #input = el('textarea', {
+    id: 'prompt',
+    rows: '1',
+    placeholder: 'Ask, or tell it what to change',
+    'aria-label': 'Prompt',
+  });
+  readonly #model = el('button', {
+    class: 'pick',
+    type: 'button',
+    title: 'Model of this session',
+    click: () => send({ type: 'command', command: 'model' }),
+  });
+  readonly #mode = el('button', {
+    class: 'pick',
+    type: 'button',
+    title: 'What the agent may do',
+    click: () => send({ type: 'command', command: 'mode' }),
+  });
+  readonly #meter = el('span', { class: 'meter', role: 'img' });
+  readonly #steer = iconButton('git-merge', 'Steer: joins the running turn (Ctrl+Enter)', () => this.#send('steer'));
+  readonly #stop = iconButton('debug-stop', 'Stop (Escape twice)', () => send({ type: 'stop' }), 'stop');
+  readonly #submit = iconButton('send', 'Send (Enter)', () => this.#send('default'), 'submit');
+  readonly #completion = new Completion(this.#input);
+  #labels: Labels = { model: '', mode: '', contextWindow: 0 };
+  #isBusy = false;
+  #escapedAt = 0;
+
+  constructor() {
+    const attach = iconButton('attach', 'Attach files', () => send({ type: 'command', command: 'attach' }));
+    byId('composer').append(
+      this.#completion.element,
+      el(
+        'div',
+        { class: 'box' },
+        this.#chips,
+        this.#input,
+        el(
+          'div',
+          { class: 'bar' },
+          attach,
+          this.#mode,
+          this.#model,
+          el('span', { class: 'grow' }),
+          this.#meter,
+          this.#steer,
+          this.#stop,
+          this.#submit,
+        ),
+      ),
+    );
+    this.#input.value = String((host.getState() as { draft?: string } | undefined)?.draft ?? '');
+    this.#input.addEventListener('input', () => this.#resize());
+    this.#input.addEventListener('change', () => this.#resize());
+    this.#input.addEventListener('keydown', (event) => this.#key(event));
+    this.#input.addEventListener('paste', (event) => this.#take(event, event.clipboardData));
+    const box = byId('composer');
+    box.addEventListener('dragover', (event) => event.preventDefault());
+    box.addEventListener('drop', (event) => this.#take(event, event.dataTransfer));
+    this.#resize();
+    this.state(undefined);
+  }
+
+  focus(): void {
+    this.#input.focus();
+  }
+
+  insert(text: string): void {
+    this.#input.setRangeText(text, this.#input.selectionStart, this.#input.selectionEnd, 'end');
+    this.#resize();
+    this.focus();
+  }
+
+  /** The prompt was accepted. */
+  sent(): void {
+    this.#input.value = '';
+    this.#resize();
+  }
+
+  chips(chips: readonly Chip[]): void {
+    const icons = { file: 'file', selection: 'list-selection', warning: 'warning', image: 'file-media' } as const;
+    this.#chips.replaceChildren(
+      ...chips.map((chip) => {
+        const image = chip.preview ? el('img', { src: chip.preview, alt: '' }) : icon(icons[chip.icon]);
+        const remove = iconButton('close', `Remove ${chip.label}`, () => send({ type: 'removeChip', id: chip.id }));
+        return el(
+          'span',
+          { class: `chip ${chip.automatic ? 'automatic' : ''}`, title: chip.title, 'data-id': chip.id },
+          image,
+          el('span', {}, chip.label),
+          remove,
+        );
+      }),
+    );
+  }
+
+  files(...args: Parameters<Completion['show']>): void {
+    this.#completion.show(...args);
+  }
+
+  labels(labels: Labels, session: Session | undefined): void {
+    this.#labels = labels;
+    this.#model.replaceChildren(labels.model || 'model', icon('chevron-down'));
+    this.#mode.replaceChildren(labels.mode || 'default mode', icon('chevron-down'));
+    this.usage(session);
+  }
+
+  usage(session: Session | undefined): void {
+    const usage = session?.model.usage;
+    this.#meter.hidden = !usage;
+    if (!usage) {
+      return;
+    }
+    const size = usage.contextWindow || this.#labels.contextWindow;
+    const share = size > 0 ? Math.min(100, Math.round((usage.usedTokens / size) * 100)) : undefined;
+    const about = usage.estimated ? '≈' : '';
+    const cost = usage.costUsd > 0 ? ` · $${usage.costUsd.toFixed(usage.costUsd < 1 ? 3 : 2)}` : '';
+    const title = `${about}${usage.usedTokens.toLocaleString()}${size ? ` of ${size.toLocaleString()}` : ''} tokens of context, ${about}$${usage.costUsd.toFixed(4)}`;
+    this.#meter.title = title;
+    this.#meter.setAttribute('aria-label', title);
+    this.#meter.replaceChildren(
+      ...(share === undefined ? [] : [el('progress', { max: '100', value: String(share) })]),
+      share === undefined ? `${about}${short(usage.usedTokens)}${cost}` : `${share}%${cost}`,
+    );
+  }
+
+  state(session: Session | undefined): void {
+    this.#isBusy = session !== undefined && session.model.state !== 'idle';
+    this.#stop.hidden = !this.#isBusy;
+    this.#steer.hidden = !this.#isBusy;
+    this.#submit.title = this.#isBusy ? 'Send: waits its turn (Enter)' : 'Send (Enter)';
+    this.#input.placeholder = this.#isBusy
+      ? 'Queue a prompt, or steer with Ctrl+Enter'
+      : 'Ask, or tell it what to change';
+  }
+
+  #send(how: 'default' | 'steer' | 'interrupt'): void {
+    const text = this.#input.value;
+    if (text.trim()) {
+      send({ type: 'send', text, how });
+    }
+  }
+
+  #key(event: KeyboardEvent): void {
+    if (event.isComposing || this.#completion.take(event)) {
+      return;
+    }
+    if (event.key === 'Enter' && !event.shiftKey) {
+      event.preventDefault();
+      this.#send(event.ctrlKey || event.metaKey ? 'steer' : 'default');
+    } else if (event.key === 'Escape' && this.#isBusy) {
+      const isSecond = event.timeStamp - this.#escapedAt < 600;
+      this.#escapedAt = event.timeStamp;
+      if (isSecond) {
+        send({ type: 'stop' });
+      }
+    }
+  }
+
+  #resize(): void {
+    this.#input.style.height = 'auto';
+    this.#input.style.height = `${this.#input.scrollHeight}px`;
+    host.setState({ draft: this.#input.value });
+  }
+
+  /** Pasted or dropped: images and files become chips, text stays text. */
+  #take(event: Event, data: DataTransfer | null): void {
+    const images = [...(data?.files ?? [])].filter(({ type }) => type.startsWith('image/'));
+    const uris = (data?.getData('text/uri-list') ?? '')
+      .split(/\r?\n/)
+      .filter((line) => /^(file|vscode-remote):/.test(line));
+    if (images.length > 0 || uris.length > 0) {
+      event.preventDefault();
+    }
+    if (uris.length > 0) {
+      send({ type: 'attach', uris });
+    }
+    for (const image of images.filter(({ size }) => size <= MAX_IMAGE_BYTES)) {
+      const reader = new FileReader();
+      reader.addEventListener('load', () => {
+        const data_ = String(reader.result).replace(/^data:[^,]*,/, '');
+        send({ type: 'image', data: data_, mimeType: image.type, name: image.name || 'image' });
+      });
+      reader.readAsDataURL(image);
+    }
+  }
+}
+
+function short(tokens: number): string {
+  return tokens < 1000 ? `${tokens} tokens` : `${(tokens / 1000).toFixed(1)}k tokens`;
+}

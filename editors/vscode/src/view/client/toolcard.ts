@@ -1,0 +1,135 @@
+/** One tool call as a card: what it does, how it went, and what it changed. */
+import type { ChangedFile } from '../../protocol.ts';
+import type { Tool } from '../../session.ts';
+import { type Change, countsOf, differenceOf } from './difference.ts';
+import { el, icon, iconButton, send } from './dom.ts';
+
+const KIND_ICONS: Readonly<Record<string, string>> = {
+  read: 'file',
+  edit: 'edit',
+  delete: 'trash',
+  move: 'arrow-right',
+  search: 'search',
+  execute: 'terminal',
+  think: 'checklist',
+  fetch: 'globe',
+};
+const STATUS_ICONS: Readonly<Record<string, string>> = {
+  pending: 'circle-outline',
+  in_progress: 'loading',
+  completed: 'pass',
+  failed: 'error',
+  rejected: 'circle-slash',
+  cancelled: 'circle-slash',
+};
+const OUTPUT_CHARS = 20_000;
+
+type Fields = { readonly [key: string]: unknown };
+
+export class ToolCard {
+  readonly element = el('details', { class: 'tool' });
+  readonly #head = el('summary');
+  readonly #body = el('div', { class: 'tool-body' });
+  #drawn = '';
+
+  constructor() {
+    this.element.append(this.#head, this.#body);
+  }
+
+  draw(tool: Tool, files: readonly ChangedFile[]): void {
+    const changes = changesOf(tool, files);
+    const state = JSON.stringify([tool.status, tool.title, tool.output.length, changes.length]);
+    if (state === this.#drawn) {
+      return;
+    }
+    if (!this.#drawn && changes.length > 0) {
+      this.element.open = true;
+    }
+    this.#drawn = state;
+    this.element.dataset['status'] = tool.status;
+    this.element.dataset['tool'] = tool.name;
+    this.#head.replaceChildren(...this.#headOf(tool, changes));
+    this.#body.replaceChildren(...this.#bodyOf(tool, changes));
+  }
+
+  #headOf(tool: Tool, changes: readonly Change[]): Node[] {
+    const spin = tool.status === 'in_progress' ? 'codicon-modifier-spin' : '';
+    const title = el('span', { class: 'tool-title' }, tool.title || tool.name);
+    const place = (tool.locations as Fields[] | undefined)?.[0];
+    const nodes: Node[] = [icon(KIND_ICONS[tool.kind] ?? 'tools'), title];
+    if (changes.length > 0) {
+      const { added, removed } = countsOf(changes);
+      nodes.push(
+        el(
+          'span',
+          { class: 'counts' },
+          el('b', { class: 'plus' }, `+${added}`),
+          ' ',
+          el('b', { class: 'minus' }, `−${removed}`),
+        ),
+      );
+    }
+    if (typeof place?.['uri'] === 'string') {
+      const uri = place['uri'];
+      const line = Number(place['line'] ?? 0);
+      nodes.push(iconButton('go-to-file', 'Open the file', () => send({ type: 'openFile', uri, line }), 'quiet'));
+    }
+    if (changes.length > 0 && tool.status === 'completed') {
+      nodes.push(iconButton('diff', 'Show as diff', () => send({ type: 'openDiff', toolCallId: tool.id }), 'quiet'));
+    }
+    const status = icon(STATUS_ICONS[tool.status] ?? 'question', `status ${spin}`);
+    status.title = tool.status.replace('_', ' ');
+    nodes.push(status);
+    return nodes;
+  }
+
+  #bodyOf(tool: Tool, changes: readonly Change[]): Node[] {
+    if (changes.length > 0 && tool.status !== 'failed') {
+      return [differenceOf(changes)];
+    }
+    const parts: Node[] = [];
+    const input = typeof tool.input === 'string' ? tool.input : JSON.stringify(tool.input ?? {}, undefined, 1);
+    if (input && input !== '{}') {
+      parts.push(el('pre', { class: 'input' }, shorten(compact(input))));
+    }
+    if (tool.output) {
+      parts.push(el('pre', { class: 'output' }, shorten(tool.output)));
+    }
+    return parts;
+  }
+}
+
+/** What a call changed, as the server told; before that, as the model asked for it. */
+export function changesOf(tool: Tool, files: readonly ChangedFile[]): Change[] {
+  const told = files.flatMap(({ hunks }) => hunks.filter(({ toolCallId }) => toolCallId === tool.id));
+  if (told.length > 0) {
+    return told.map(({ oldText, newText, range }) => ({ oldText, newText, line: range.start.line }));
+  }
+  const input = typeof tool.input === 'string' ? parsed(tool.input) : (tool.input as Fields | undefined);
+  if (tool.kind !== 'edit' && !['edit', 'multiedit', 'write'].includes(tool.name)) {
+    return [];
+  }
+  const edits = Array.isArray(input?.['edits']) ? (input['edits'] as Fields[]) : input ? [input] : [];
+  return edits
+    .map((edit) => ({
+      oldText: String(edit['old_string'] ?? ''),
+      newText: String(edit['new_string'] ?? edit['content'] ?? ''),
+    }))
+    .filter(({ oldText, newText }) => oldText !== newText);
+}
+
+function parsed(text: string): Fields | undefined {
+  try {
+    return JSON.parse(text) as Fields;
+  } catch {
+    return undefined; // the model has not finished writing it, or wrote nonsense
+  }
+}
+
+function compact(json: string): string {
+  return json.replace(/^\{\s*|\s*\}$/g, '').replace(/\n /g, '\n');
+}
+
+function shorten(text: string): string {
+  return text.length > OUTPUT_CHARS ? `${text.slice(0, OUTPUT_CHARS)}\n… (${text.length} characters)` : text;
+}

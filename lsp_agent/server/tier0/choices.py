@@ -1,0 +1,110 @@
+"""Commands that choose: the conversation, the model, the mode. With an argument they set; without one they ask."""
+
+from typing import Any
+
+from lsp_agent.agent.sessions import MODES
+from lsp_agent.domain.errors import AgentError
+from lsp_agent.server.connection import Connection
+from lsp_agent.server.core import Core
+from lsp_agent.server.server import AgentServer
+from lsp_agent.server.tier0.documents import companion_of
+from lsp_agent.server.tier0.run_line import one_line
+
+NEW = "new"
+SHOWN = 4
+"""Choices in a question; some editors show five actions at most."""
+
+
+class Choices:
+    """`.sessions`, `.model` and `.mode` of one connection."""
+
+    def __init__(self, server: AgentServer, connection: Connection) -> None:
+        self._server = server
+        self._connection = connection
+        self._modes: dict[str, str] = {}
+        """By session, the mode chosen here."""
+
+    async def sessions(self, arguments: list[Any], _token: Any = None) -> dict[str, Any]:
+        """`[]`: the newest, and a question which to go on with. `[sessionId]` or `["new"]`: go on with that one."""
+        core = self._core()
+        if arguments and isinstance(arguments[0], str):
+            if arguments[0] != NEW:
+                await core.sessions.get(arguments[0])
+            self._go_on(arguments[0])
+            return {"sessionId": self._connection.last_session}
+        result = await core.sessions.list(limit=20)
+        options = {each["sessionId"]: one_line(each["title"], 40) for each in result["sessions"][:SHOWN]}
+        self._ask("Which conversation shall the next prompt go to?", {**options, NEW: "A new one"}, self._go_on)
+        return result
+
+    def _go_on(self, chosen: str) -> None:
+        if chosen == NEW:
+            self._connection.last_session = None
+            self._say("the next prompt starts a new conversation")
+            return
+        core, companion = self._core(), companion_of(self._connection)
+        companion.follow(chosen)
+        if core.agent.is_busy(chosen) and not self._connection.agreed.events:
+            core.agent.hub.subscribe(chosen, companion)
+        self._say("the next prompt goes on with that conversation")
+
+    async def model(self, arguments: list[Any], _token: Any = None) -> dict[str, Any]:
+        """`[name?]`: the model of this editor's conversation."""
+        return await self._option("model.large", "Which model?", arguments)
+
+    async def mode(self, arguments: list[Any], _token: Any = None) -> dict[str, Any]:
+        """`[name?]`: what this editor's conversation may do without asking."""
+        return await self._option("mode", "What may the agent do without asking?", arguments)
+
+    async def _option(self, option_id: str, question: str, arguments: list[Any]) -> dict[str, Any]:
+        if arguments and isinstance(arguments[0], str):
+            return await self._set(option_id, arguments[0])
+        value, choices = await self._current(option_id)
+        others = [choice for choice in choices if choice != value][:SHOWN]
+        now = f" Now: {value}." if value else ""
+
+        def chosen(choice: str) -> None:
+            _ = self._connection.endpoint.spawn(self._set_and_tell(option_id, choice), name=option_id)
+
+        self._ask(question + now, {choice: choice for choice in others}, chosen)
+        return {"optionId": option_id, "value": value, "choices": choices}
+
+    async def _current(self, option_id: str) -> tuple[str | None, list[str]]:
+        """The value in force, None when it is not known, and what it may be."""
+        core, session_id = self._core(), self._connection.last_session
+        if option_id == "mode":
+            known = self._modes.get(session_id) if session_id is not None else core.default_mode
+            return known, list(MODES)
+        choices = [model.ref for model in core.providers.models()]
+        value = (await core.sessions.get(session_id)).get("model") if session_id is not None else None
+        return value, choices
+
+    async def _set(self, option_id: str, value: str) -> dict[str, Any]:
+        core = self._core()
+        session_id = self._connection.last_session
+        if session_id is None:
+            session_id = (await core.sessions.new())["sessionId"]
+            companion_of(self._connection).follow(session_id)
+        options = (await core.sessions.configure(session_id, option_id, value))["options"]
+        found = next(option for option in options if option["optionId"] == option_id)
+        if option_id == "mode":
+            self._modes[session_id] = str(found["value"])
+        self._say(f"{str(found['name']).lower()} is {found['value']} in this conversation")
+        return {"optionId": option_id, "value": found["value"], "choices": found["choices"]}
+
+    async def _set_and_tell(self, option_id: str, value: str) -> None:
+        try:
+            await self._set(option_id, value)
+        except AgentError as error:
+            self._say(str(error))
+
+    def _ask(self, question: str, options: dict[str, str], chosen: Any) -> None:
+        if not self._connection.agreed.events and self._connection.surface is not None:
+            self._connection.surface.choose(question, options, chosen)
+
+    def _core(self) -> Core:
+        return self._server.core()
+
+    def _say(self, text: str) -> None:
+        if not self._connection.agreed.events:
+            self._connection.show(f"Agent: {text}")

@@ -1,0 +1,152 @@
+"""The ground a command stands on: what it may see, what it may change, what is hidden from it. No processes here.
+
+Two kinds. *Reading*: the system's programs and the workspace, nothing else, nothing writable, secrets hidden. *Working*:
+everything but secrets of the user is visible, the workspace is writable, and what runs code later is read-only in it.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MAX_ENTRIES = 30_000
+MAX_FOUND = 400
+SECRET_PLACES = (
+    ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".config/gh", ".config/hub", ".config/gcloud", ".config/op",
+    ".netrc", "_netrc", ".git-credentials", ".npmrc", ".pypirc", ".pgpass", ".my.cnf", ".vault-token", ".terraform.d",
+    ".password-store", ".local/share/keyrings", ".mozilla", ".config/google-chrome", ".config/chromium", ".thunderbird",
+    ".bash_history", ".zsh_history", ".python_history", ".node_repl_history", ".psql_history", ".claude", ".claude.json",
+    ".codex", ".gemini", ".config/crush", ".local/share/crush", ".config/lsp-agent", ".local/state/lsp-agent",
+    ".local/share/lsp-agent", ".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials", ".config/rclone",
+)  # fmt: skip
+"""Below the home directory, hidden from every command."""
+SYSTEM_SECRETS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d", "/etc/ssh")
+SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt", "nix", "sys", "gnu")
+"""Of the root directory, what a command that only reads gets to see."""
+MASKED_WHEN_ABSENT = (
+    ".mcp.json", ".lsp-agent.toml", ".lsp-agent", ".envrc", ".husky", ".vscode", ".claude", ".cursor", ".devcontainer",
+    ".git/hooks", ".git/config.worktree", ".git/info/attributes", ".github/workflows", ".pre-commit-config.yaml",
+)  # fmt: skip
+"""Protected names that a command may not bring into being either, where the directory above them is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What one command may touch. Paths are absolute and real."""
+
+    roots: tuple[str, ...]
+    reading: bool = False
+    network: bool = False
+    hidden: tuple[str, ...] = ()
+    """Files and directories whose content it does not see. They are there."""
+    protected: tuple[str, ...] = ()
+    """Below a root, there, and read-only."""
+    placeholders: tuple[str, ...] = ()
+    """Below a root, made empty for the while, and read-only."""
+    visible: tuple[str, ...] = ()
+    """Reading only: more that is seen, read-only."""
+    writable: tuple[str, ...] = ()
+    """More that may be changed: a private temporary directory."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What a look through the roots found. `complete` False = there is more than was looked at."""
+
+    protected: list[str] = field(default_factory=list)
+    secret: list[str] = field(default_factory=list)
+    complete: bool = True
+
+
+def look(root: Path, is_protected: Callable[[str], bool], is_secret: Callable[[str], bool]) -> Found:
+    """Find protected and secret places below a root, the topmost of each. Blocks: call it in a thread.
+
+    No symlink is followed; of `.git` only what is protected is looked at.
+    """
+    found = Found()
+    count = 0
+    waiting = [root]
+    while waiting:
+        directory = waiting.pop()
+        for entry, is_directory in _entries(directory):
+            count += 1
+            if count > MAX_ENTRIES or len(found.protected) + len(found.secret) > MAX_FOUND:
+                found.complete = False
+                return found
+            shown = entry.relative_to(root).as_posix()
+            if is_protected(shown) and not entry.is_symlink():
+                found.protected.append(str(entry))
+            elif is_secret(shown) and not entry.is_symlink():
+                found.secret.append(str(entry))
+            elif is_directory and _worth_entering(entry):
+                waiting.append(entry)
+            elif is_directory and is_secret(f"{shown}/x"):
+                found.secret.append(str(entry))
+    return found
+
+
+def _worth_entering(entry: Path) -> bool:
+    inside_git = ".git" in entry.parts[:-1]
+    return not inside_git or entry.name == "info"
+
+
+def _entries(directory: Path) -> Iterator[tuple[Path, bool]]:
+    try:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                yield Path(entry.path), entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return  # gone, or not ours to read: nor is it the command's
+
+
+def user_secrets(home: Path, more: Sequence[Path]) -> list[str]:
+    """What is hidden outside the roots, as far as it is there; real paths."""
+    wanted = [*[home / name for name in SECRET_PLACES], *more, *map(Path, SYSTEM_SECRETS)]
+    return sorted({str(path.resolve()) for path in wanted if path.exists()})
+
+
+def absent_places(root: Path) -> list[Path]:
+    """What of `MASKED_WHEN_ABSENT` is missing now but could be made."""
+    return [
+        path
+        for name in MASKED_WHEN_ABSENT
+        if not (path := root / name).is_symlink() and not path.exists() and path.parent.is_dir()
+    ]
+
+
+class Placeholders:
+    """Empty files that stand where a protected file must not appear; each stays until its last user is gone."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, int] = {}
+
+    def take(self, paths: Sequence[Path]) -> tuple[str, ...]:
+        """Make those that are missing. Shape: the paths that stand now; one that cannot be made is left out."""
+        taken: list[str] = []
+        for path in paths:
+            name = str(path)
+            if name not in self._users:
+                try:
+                    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444))
+                except OSError:
+                    continue
+            self._users[name] = self._users.get(name, 0) + 1
+            taken.append(name)
+        return tuple(taken)
+
+    def standing(self) -> list[Path]:
+        """Those that stand now, whoever made them: to the next command they count as absent, not as there."""
+        return [Path(name) for name in self._users]
+
+    def give_back(self, names: Sequence[str]) -> None:
+        """One user less; the last one takes the file away, unless somebody has written to it."""
+        for name in names:
+            self._users[name] = self._users.get(name, 1) - 1
+            if self._users[name] > 0:
+                continue
+            del self._users[name]
+            try:
+                if os.stat(name, follow_symlinks=False).st_size == 0:
+                    os.unlink(name)
+            except OSError:
+                pass  # somebody took it away before us

@@ -1,0 +1,304 @@
+"""The small process between the server and a command: it confines the command, passes its exit on, and outlives nothing.
+
+It is the reaper of everything the command starts (`PR_SET_CHILD_SUBREAPER`), so a child that calls `setsid` or forks
+twice is still found. When the command ends, when the server asks (SIGTERM) or when the server dies (the kernel sends
+SIGTERM then), it ends the whole tree: TERM, up to two seconds, then KILL until nothing is left.
+
+Started as `python -I -S`; imports the standard library and its two neighbours only. Reads one JSON order from its
+standard input, a pipe, and writes one JSON report to the descriptor it was given.
+"""
+
+import base64
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from types import FrameType
+from typing import Any
+
+_SET_PDEATHSIG, _SET_SECCOMP, _SET_NO_NEW_PRIVS, _SET_SUBREAPER = 1, 22, 38, 36
+TERM_GRACE_S = 1.9
+_KILL_TRIES = 200
+_WATCH_S = 0.25
+NOT_STARTED = 127
+
+
+def main() -> None:
+    """Carry out the order on standard input; exit with the command's status."""
+    server = os.getppid()
+    _prctl(_SET_PDEATHSIG, signal.SIGTERM)
+    _prctl(_SET_SUBREAPER, 1)
+    stopping: list[str] = []
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_read, False)
+    os.set_blocking(wake_write, False)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopping.append("stopped")
+
+    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        signal.signal(ignored, signal.SIG_IGN)
+    order = json.loads(sys.stdin.buffer.read())
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    if os.getppid() != server:
+        sys.exit(NOT_STARTED)  # it died before the kernel knew that we want to hear of it
+    report = int(order["report_fd"])
+    os.set_inheritable(report, False)
+    child = _start(order)
+    # the pipes of the output belong to the command: whoever reads them sees their end with the last of it
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    status, why = _watch(child, int(order["max_processes"]), wake_read, stopping, server)
+    _end_tree(child, int(order.get("walls", 0)), TERM_GRACE_S if why else 0.0)
+    _remove_placeholders(order, why)
+    if status is None:
+        status = _reaped(child)
+    code, by_signal = _meaning(status)
+    with contextlib.suppress(OSError):
+        os.write(report, json.dumps({"exit": code, "signal": by_signal, "why": why}).encode())
+    os._exit(0)
+
+
+# --------------------------------------------------------------------------------------------------- the command
+
+
+def _start(order: dict[str, Any]) -> int:
+    child = os.fork()
+    if child:
+        return child
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()
+        _prctl(_SET_PDEATHSIG, signal.SIGKILL)
+        _limit(order["limits"])
+        os.chdir(order["cwd"])
+        _close_all_but({0, 1, 2})
+        _confine(order)
+        os.execve(order["argv"][0], order["argv"], order["env"])  # noqa: S606
+    except BaseException as error:  # noqa: BLE001  # nothing may return into the supervisor's code from here
+        os.write(2, f"lsp-agent: the command could not be started: {error}\n".encode())
+    os._exit(NOT_STARTED)
+
+
+def _confine(order: dict[str, Any]) -> None:
+    """Landlock and the filter for this process, or a descriptor with the filter for bubblewrap to load."""
+    program = base64.b64decode(order.get("seccomp") or "")
+    if order.get("seccomp_at") is not None:
+        order["argv"][order["seccomp_at"]] = str(_memory(program))
+    elif order.get("landlock") is not None:
+        from lsp_agent.shell import landlock
+
+        landlock.restrict(order["landlock"]["readable"], order["landlock"]["writable"])
+        if not program:
+            raise OSError("there is no system-call filter for this machine")
+        _load_filter(program)
+
+
+def _memory(data: bytes) -> int:
+    descriptor = os.memfd_create("filter", 0)
+    os.write(descriptor, data)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _load_filter(program: bytes) -> None:
+    class Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
+
+    buffer = ctypes.create_string_buffer(program, len(program))
+    filled = Program(len(program) // 8, ctypes.addressof(buffer))
+    _prctl(_SET_NO_NEW_PRIVS, 1)
+    _prctl(_SET_SECCOMP, 2, ctypes.addressof(filled))
+
+
+def _limit(limits: dict[str, int]) -> None:
+    for name, value in limits.items():
+        which = getattr(resource, name)
+        hard = resource.getrlimit(which)[1]
+        most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (most, most))
+
+
+def _close_all_but(keep: set[int]) -> None:
+    for name in os.listdir("/dev/fd"):
+        if int(name) not in keep:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+
+
+def _prctl(option: int, value: int, third: int = 0) -> None:
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    words = [ctypes.c_ulong(value), ctypes.c_ulong(third), ctypes.c_ulong(0), ctypes.c_ulong(0)]
+    if libc.prctl(ctypes.c_int(option), *words) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl {option}")
+
+
+# ------------------------------------------------------------------------------------------------------- the end
+
+
+def _watch(child: int, most: int, wake: int, stopping: list[str], server: int) -> tuple[int | None, str]:
+    """Wait for the command, a wish to stop, or too many processes. The wait status (None: it still runs) and why."""
+    while True:
+        status = _reap(child)
+        if status is not None:
+            return status, ""
+        if stopping:
+            return None, stopping[0]
+        if os.getppid() != server:
+            return None, "orphaned"
+        if _family_size(os.getpid(), most) > most:
+            return None, "processes"
+        select.select([wake], [], [], _WATCH_S)
+        with contextlib.suppress(BlockingIOError):
+            os.read(wake, 4096)
+
+
+def _reap(child: int) -> int | None:
+    """Collect whoever has ended; the status of `child` when it was among them."""
+    found = None
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return found
+        if pid == 0:
+            return found
+        if pid == child:
+            found = status
+
+
+def _reaped(child: int) -> int:
+    with contextlib.suppress(ChildProcessError):
+        return os.waitpid(child, 0)[1]
+    return int(signal.SIGKILL)
+
+
+def _end_tree(child: int, walls: int, grace_s: float) -> None:
+    """TERM for everybody but the walls of the sandbox, patience, then KILL until the tree is gone."""
+    me = os.getpid()
+    if grace_s:
+        sandbox = _first_generations(child, walls)
+        _signal(_descendants(me) - sandbox, signal.SIGTERM)
+        until = time.monotonic() + grace_s
+        while time.monotonic() < until and _alive(_descendants(me) - sandbox):
+            time.sleep(0.01)
+    for _try in range(_KILL_TRIES):
+        left = _descendants(me)
+        if not _alive(left):
+            break
+        _signal(left, signal.SIGSTOP)  # what is stopped does not fork while the others are killed
+        _signal(_descendants(me), signal.SIGKILL)
+        _collect_strangers(child)
+        time.sleep(0.002)
+    _collect_strangers(child)
+
+
+def _collect_strangers(child: int) -> None:
+    """Collect ended descendants, but leave the command's own status for later."""
+    for pid in _descendants(os.getpid()) - {child}:
+        with contextlib.suppress(OSError):
+            os.waitpid(pid, os.WNOHANG)
+
+
+def _first_generations(child: int, walls: int) -> set[int]:
+    found: set[int] = set()
+    parents = {child}
+    for _level in range(walls):
+        found |= parents
+        parents = {pid for pid, (parent, _) in _processes().items() if parent in parents}
+    return found
+
+
+def _signal(pids: set[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            os.kill(pid, number)
+
+
+def _alive(pids: set[int]) -> bool:
+    known = _processes()
+    return any(known.get(pid, (0, "Z"))[1] not in "ZX" for pid in pids)
+
+
+def _descendants(me: int) -> set[int]:
+    known = _processes()
+    children: dict[int, list[int]] = {}
+    for pid, (parent, _) in known.items():
+        children.setdefault(parent, []).append(pid)
+    found: set[int] = set()
+    waiting = [me]
+    while waiting:
+        for pid in children.get(waiting.pop(), ()):
+            if pid not in found:
+                found.add(pid)
+                waiting.append(pid)
+    return found
+
+
+def _family_size(me: int, enough: int) -> int:
+    """How many descendants there are, counting along the kernel's lists of children and no further than needed."""
+    count, waiting = 0, [me]
+    while waiting and count <= enough:
+        pid = waiting.pop()
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/children", "rb") as file:  # noqa: PTH123
+                    children = [int(word) for word in file.read().split()]
+                count += len(children)
+                waiting += children
+        except OSError:
+            continue  # it has ended meanwhile, or this kernel keeps no such lists
+    return count
+
+
+def _remove_placeholders(order: dict[str, Any], why: str) -> None:
+    """Normally the server does this, which knows who else needs them; when it is dead nobody else will."""
+    if why != "orphaned":
+        return
+    for path in order.get("placeholders", ()):
+        with contextlib.suppress(OSError):
+            if os.stat(path, follow_symlinks=False).st_size == 0:
+                os.unlink(path)
+
+
+def _processes() -> dict[int, tuple[int, str]]:
+    """Every process: its parent and its state letter (`/proc/<pid>/stat`, proc(5))."""
+    found: dict[int, tuple[int, str]] = {}
+    if sys.platform != "linux":
+        return _listed_processes()
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
+                    fields = file.read().rpartition(b")")[2].split()
+            except OSError:
+                continue
+            if len(fields) > 1:
+                found[int(name)] = (int(fields[1]), fields[0].decode())
+    return found
+
+
+def _listed_processes() -> dict[int, tuple[int, str]]:
+    with os.popen("/bin/ps -axo pid=,ppid=,state=") as lines:  # noqa: S605
+        rows = [line.split() for line in lines]
+    return {int(row[0]): (int(row[1]), row[2][0]) for row in rows if len(row) > 2}
+
+
+def _meaning(status: int) -> tuple[int, int]:
+    """Exit code and signal of a wait status; a signal counts as 128 more, as shells do."""
+    if os.WIFSIGNALED(status):
+        return 128 + os.WTERMSIG(status), os.WTERMSIG(status)
+    return os.WEXITSTATUS(status), 0
