@@ -190,7 +190,33 @@ class Message:
 
     def copy(self) -> "Message":
         """An independent copy."""
-        return copy.deepcopy(self)
+        return Message(
+            self.message_id,
+            self.session_id,
+            self.role,
+            [_copied(part) for part in self.parts],
+            self.model,
+            self.provider,
+            self.is_summary,
+            self.created_at_ms,
+            self.updated_at_ms,
+            self.run_key,
+        )
+
+
+def _copied(part: Part) -> Part:
+    """A streaming message is copied thirty times a second: only values that can change are worth `deepcopy`."""
+    match part:
+        case TextPart():
+            return TextPart(part.text)
+        case ToolCallPart():
+            return ToolCallPart(part.tool_call_id, part.name, part.input, part.finished, part.provider_executed)
+        case ReasoningPart(provider_data=data) if not data:
+            return ReasoningPart(part.text, {}, part.started_at_ms, part.finished_at_ms)
+        case FinishPart():
+            return FinishPart(part.reason, part.message, part.details, part.time_ms)
+        case _:
+            return copy.deepcopy(part)
 
 
 def part_to_json(part: Part) -> dict[str, Any]:

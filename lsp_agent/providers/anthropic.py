@@ -16,6 +16,7 @@ from lsp_agent.ports.provider import Request
 from lsp_agent.providers.anthropic_request import EncodedRequest, encode
 from lsp_agent.providers.anthropic_stream import AnthropicStream
 from lsp_agent.providers.content import body_bytes, call_ids_of
+from lsp_agent.providers.sdk_headers import is_vendors_own, withhold
 from lsp_agent.providers.streaming import CONNECT_TIMEOUT_S, answer, local_http_client, request_headers
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
+CUSTOM_HEADERS_NAME = "ANTHROPIC_CUSTOM_HEADERS"
 _CLOSE_S = 2.0
 
 
@@ -125,6 +127,8 @@ class AnthropicProvider:
             headers["Authorization"] = sdk.omit
             if self._api_key and "x-api-key" not in named:
                 headers["x-api-key"] = self._api_key
+        if not is_vendors_own(self._base_url, DEFAULT_BASE_URL):
+            withhold(headers, CUSTOM_HEADERS_NAME, sdk.omit)
         client: AsyncAnthropic = sdk.AsyncAnthropic(
             # never empty: with nothing given the SDK goes looking in the environment and in files
             api_key=self._api_key or "none",

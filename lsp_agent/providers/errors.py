@@ -24,6 +24,8 @@ _CONTEXT_PATTERNS = re.compile(
 )
 _KEYLIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai)[-_][A-Za-z0-9*._-]{8,}|\bBearer [^\s\"',]{8,}|\bAIza[A-Za-z0-9_-]{16,}")
 _MESSAGE_LIMIT = 1000
+_REQUEST_IDS = ("request-id", "x-request-id", "x-amzn-requestid", "apim-request-id")
+_BAD_KEY = re.compile(r"API_KEY_INVALID|API key (not valid|expired)|UnrecognizedClientException|InvalidSignatureException")
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_error"})
 
 _TITLES = {
@@ -53,6 +55,11 @@ _EVENT_KINDS: Mapping[str, tuple[str, str, bool]] = {
     "server_error": ("Provider", "Server error", True),
     "internal_error": ("Provider", "Server error", True),
     "internal_server_error": ("Provider", "Server error", True),
+    "throttlingexception": ("RateLimited", "Rate limited", True),
+    "internalserverexception": ("Provider", "Server error", True),
+    "modelstreamerrorexception": ("Provider", "Server error", True),
+    "serviceunavailableexception": ("Overloaded", "Overloaded", True),
+    "modeltimeoutexception": ("Timeout", "Timed out at the provider", True),
     "service_unavailable": ("Overloaded", "Overloaded", True),
     "timeout_error": ("Timeout", "Timed out at the provider", True),
     "authentication_error": ("ProviderAuth", "Unauthorized", False),
@@ -71,7 +78,9 @@ def translating_errors(service: str, secrets: Callable[[], Iterable[str]] = tupl
     """
     try:
         yield
-    except ProviderError:
+    except ProviderError as error:
+        # raised by a dialect that knows no keys; what it quotes may hold one
+        _redacted(error, secrets())
         raise
     except _foreign_errors() as error:
         raise translate(error, service, secrets()) from error
@@ -87,6 +96,13 @@ def translate(error: BaseException, service: str, secrets: Iterable[str] = ()) -
     else:
         found = _connection_error(service, error)
     return _redacted(found, secrets)
+
+
+def refusal(
+    service: str, status: int, body: object, headers: Mapping[str, str], secrets: Iterable[str]
+) -> ProviderError:
+    """As `status_error`, with the keys in use taken out of the text."""
+    return _redacted(status_error(service, status, body, headers), secrets)
 
 
 def status_error(service: str, status: int, body: object, headers: Mapping[str, str]) -> ProviderError:
@@ -110,8 +126,8 @@ def status_error(service: str, status: int, body: object, headers: Mapping[str, 
         message[:_MESSAGE_LIMIT],
         status=status,
         retryable=retryable,
-        retry_after_s=retry_after(lowered),
-        request_id=lowered.get("request-id") or lowered.get("x-request-id"),
+        retry_after_s=retry_after(lowered) or _delay_in(body),
+        request_id=next((lowered[name] for name in _REQUEST_IDS if lowered.get(name)), None),
     )
 
 
@@ -164,7 +180,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def _kind_of_status(status: int, code: str, said: str) -> tuple[str, bool]:
-    if status in {401, 403}:
+    if status in {401, 403} or (status == 400 and _BAD_KEY.search(f"{code} {said}")):
         return "ProviderAuth", False
     if status == 429:
         return "RateLimited", True
@@ -175,6 +191,18 @@ def _kind_of_status(status: int, code: str, said: str) -> tuple[str, bool]:
     if status == 408 or status == 504:
         return "Timeout", True
     return "Provider", status == 409 or status >= 500
+
+
+def _delay_in(body: object) -> float | None:
+    """Google says how long to wait inside the body: `{"@type": "…RetryInfo", "retryDelay": "7s"}`."""
+    inner = body.get("error") if isinstance(body, Mapping) else None
+    details = inner.get("details") if isinstance(inner, Mapping) else None
+    for item in details if isinstance(details, list) else ():
+        delay = item.get("retryDelay") if isinstance(item, Mapping) else None
+        found = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)s", delay) if isinstance(delay, str) else None
+        if found and float(found[1]) > 0:
+            return float(found[1])
+    return None
 
 
 def _said(body: object) -> tuple[str, str]:

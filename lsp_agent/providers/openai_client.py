@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsp_agent.ports.provider import Request
 from lsp_agent.providers.content import body_bytes
+from lsp_agent.providers.sdk_headers import is_vendors_own, withhold
 from lsp_agent.providers.streaming import CONNECT_TIMEOUT_S, local_http_client, request_headers
 
 if TYPE_CHECKING:
@@ -18,16 +19,32 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
+CUSTOM_HEADERS_NAME = "OPENAI_CUSTOM_HEADERS"
 _CLOSE_S = 2.0
 
 
 class OpenAIClient:
-    """One service behind an OpenAI-style address. `api_key` empty = no Authorization header."""
+    """One service behind an OpenAI-style address. `api_key` empty = no Authorization header.
 
-    def __init__(self, *, api_key: str, base_url: str = "", headers: Mapping[str, str] | None = None) -> None:
-        self._api_key = api_key.removeprefix("Bearer ").strip()
+    `key_header`: the header that carries the key instead (Azure's `api-key`), unless the key starts with `Bearer `.
+    `query`: added to every address.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str = "",
+        headers: Mapping[str, str] | None = None,
+        key_header: str = "",
+        query: Mapping[str, str] | None = None,
+    ) -> None:
+        bearer = not key_header or api_key.startswith("Bearer ")
+        secret = api_key.removeprefix("Bearer ").strip()
+        self._api_key = secret if bearer else ""
         self._base_url = base_url or DEFAULT_BASE_URL
-        self._headers = dict(headers or {})
+        self._headers = dict(headers or {}) if bearer or not secret else {key_header: secret, **(headers or {})}
+        self._query = dict(query or {})
         self._client: AsyncOpenAI | None = None
 
     def secrets(self) -> list[str]:
@@ -81,9 +98,10 @@ class OpenAIClient:
         sdk = importlib.import_module("openai")
         http = importlib.import_module("httpx2")
         headers: dict[str, Any] = dict(self._headers)
-        if not self._base_url.startswith(DEFAULT_BASE_URL):
-            # OPENAI_ORG_ID and OPENAI_PROJECT_ID are nobody else's business
+        if not is_vendors_own(self._base_url, DEFAULT_BASE_URL):
+            # OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS are nobody else's business
             headers = {"OpenAI-Organization": sdk.omit, "OpenAI-Project": sdk.omit, **headers}
+            withhold(headers, CUSTOM_HEADERS_NAME, sdk.omit)
         client: AsyncOpenAI = sdk.AsyncOpenAI(
             # never empty, and no admin key: with nothing given the SDK goes looking in the environment
             api_key=self._api_key or "none",
@@ -92,6 +110,7 @@ class OpenAIClient:
             max_retries=0,
             timeout=http.Timeout(None, connect=CONNECT_TIMEOUT_S),
             default_headers=headers,
+            default_query=self._query or None,
             http_client=local_http_client(self._base_url),
         )
         return client

@@ -14,7 +14,7 @@ from lsp_agent.domain.errors import ProviderError
 from lsp_agent.domain.stream import StreamEvent
 from lsp_agent.ports.provider import Request
 from lsp_agent.providers.errors import broken_stream, event_error, translating_errors
-from lsp_agent.providers.sse import SseDecoder
+from lsp_agent.providers.sse import SseDecoder, SseEvent
 
 if TYPE_CHECKING:
     import httpx2
@@ -23,6 +23,8 @@ CONNECT_TIMEOUT_S = 15.0
 _DRAIN_S = 0.05
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _EXPLANATION_BYTES = 65_536
+_AHEAD_BYTES = 262_144
+"""More than that is not read ahead of who takes it."""
 
 
 class Dialect(Protocol):
@@ -40,6 +42,18 @@ class Dialect(Protocol):
 
         Raises: ProviderError (retryable) when the answer is incomplete.
         """
+        ...
+
+
+class Decoder(Protocol):
+    """Turns chunks of bytes into named events: server-sent events, or another framing that is shaped like them."""
+
+    def feed(self, chunk: bytes) -> list[SseEvent]:
+        """Every event that `chunk` completes. Raises: ProviderError when the bytes make no sense."""
+        ...
+
+    def finish(self) -> list[SseEvent]:
+        """What is left when the bytes have ended."""
         ...
 
 
@@ -76,6 +90,8 @@ async def answer(
     dialect: Dialect,
     service: str,
     secrets: Callable[[], Iterable[str]],
+    *,
+    make_decoder: Callable[[], Decoder] = SseDecoder,
 ) -> AsyncGenerator[Sequence[StreamEvent], None]:
     """Send, and yield batches: one a network read, empty for bytes without an event.
 
@@ -84,12 +100,12 @@ async def answer(
     """
     with translating_errors(service, secrets):
         response = await open_response()
-        chunks = _raw_chunks(response)
-        decoder = SseDecoder()
+        reads = Reads(_raw_chunks(response))
+        decoder = make_decoder()
         try:
             await _refuse_other_content(response, service)
-            async for chunk in chunks:
-                batch, failure = _decode(decoder.feed(chunk), dialect, service)
+            async for data in reads:
+                batch, failure = _decode(decoder.feed(data), dialect, service)
                 if batch or failure is None:
                     yield batch
                 if failure is not None:
@@ -104,7 +120,7 @@ async def answer(
             if failure is not None:
                 raise failure
         finally:
-            await _close(response, chunks, drain=dialect.finished)
+            await _close(response, reads, drain=dialect.finished)
 
 
 def _raw_chunks(response: "httpx2.Response") -> AsyncIterator[bytes]:
@@ -114,9 +130,7 @@ def _raw_chunks(response: "httpx2.Response") -> AsyncIterator[bytes]:
     return response.aiter_bytes()
 
 
-def _decode(
-    events: list[tuple[str, bytes]], dialect: Dialect, service: str
-) -> tuple[list[StreamEvent], ProviderError | None]:
+def _decode(events: list[SseEvent], dialect: Dialect, service: str) -> tuple[list[StreamEvent], ProviderError | None]:
     batch: list[StreamEvent] = []
     try:
         for name, data in events:
@@ -156,14 +170,74 @@ async def _refuse_other_content(response: "httpx2.Response", service: str) -> No
     raise ProviderError("Provider", "Not a model's answer", message, status=response.status_code)
 
 
-async def _close(response: "httpx2.Response", chunks: AsyncIterator[bytes], *, drain: bool) -> None:
+async def _close(response: "httpx2.Response", reads: "Reads", *, drain: bool) -> None:
     """Close; after a finished answer read its last bytes first, briefly, so that the connection can be used again."""
     try:
-        if drain and not response.is_closed:
-            async with asyncio.timeout(_DRAIN_S):
-                async for _ in chunks:
-                    pass
-    except (TimeoutError, OSError, RuntimeError):
-        return  # closing is all that is left to do
+        await reads.close(_DRAIN_S if drain else 0.0)
     finally:
         await response.aclose()
+
+
+class Reads:
+    """The bytes of a stream, joined to what one network read has brought.
+
+    An HTTP client gives out every chunk by itself, and services send a chunk an event: hundreds may lie ready. A task of
+    its own collects them while none has to be waited for, so everything behind it works once a read, not once a delta.
+    Nothing is read before the first item is asked for.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self._ready: list[bytes] = []
+        self._size = 0
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def __aiter__(self) -> "Reads":
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Raises: what reading raised, after everything that came before it."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._collect(), name="provider reads")
+        while not self._ready:
+            if self._task.done():
+                self._task.result()
+                raise StopAsyncIteration
+            await self._arrived.wait()
+            self._arrived.clear()
+        data = self._ready[0] if len(self._ready) == 1 else b"".join(self._ready)
+        self._ready.clear()
+        self._size = 0
+        self._room.set()
+        return data
+
+    async def close(self, drain_s: float) -> None:
+        """Stop reading, after up to `drain_s` seconds for the end to come. May be called twice."""
+        task = self._task
+        if task is None:
+            return
+        try:
+            self._size = 0  # nobody takes what still comes: room for the last bytes
+            self._room.set()
+            if drain_s and not task.done():
+                await asyncio.wait({task}, timeout=drain_s)
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # taken: closing is all that is left to do
+
+    async def _collect(self) -> None:
+        try:
+            async for chunk in self._chunks:
+                self._ready.append(chunk)
+                self._size += len(chunk)
+                self._arrived.set()
+                if self._size > _AHEAD_BYTES:
+                    self._room.clear()
+                    await self._room.wait()
+        finally:
+            # the task must be done when whoever waits looks at it
+            asyncio.get_running_loop().call_soon(self._arrived.set)

@@ -12,6 +12,7 @@ from typing import Any
 
 from lsp_agent.domain.errors import AgentError, RequestRejected
 from lsp_agent.protocol.errors import error_object
+from lsp_agent.server import garbage
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.core import Boot, Core
 from lsp_agent.server.editor import ConnectedEditors
@@ -164,8 +165,11 @@ class AgentServer:
         if self.boot.failure and self._ended is None:
             connection.show(f"lsp-agent: {self.boot.failure}", level=1)
         self._let_go()
-        if self.boot.core is not None:
-            await self.boot.core.preload()
+        try:
+            if self.boot.core is not None:
+                await self.boot.core.preload()
+        finally:
+            garbage.settle()
 
     def _let_go(self) -> None:
         """Do, or refuse, what arrived before the start was over."""

@@ -28,7 +28,7 @@ def arguments(binary: str, ground: Ground, argv: Sequence[str], *, cwd: str, roo
     for place in ("/proc/sysrq-trigger", "/proc/irq", "/proc/bus"):
         if Path(place).exists():
             line += ["--ro-bind", place, place]
-    line += ["--size", str(_TMP_BYTES), "--tmpfs", "/tmp"]  # noqa: S108
+    line += ["--size", str(_TMP_BYTES), "--tmpfs", "/tmp"]
     if not ground.reading:
         line += ["--tmpfs", "/run"] if Path("/run").is_dir() else []
     line += _hide([path for path in ground.hidden if not _below(path, ground.roots)])
@@ -84,8 +84,7 @@ def _protect(ground: Ground) -> list[str]:
             if parent not in pinned:
                 pinned.add(parent)
                 line += ["--bind", parent, parent]
-        source = "/dev/null" if path in ground.placeholders else path
-        line += ["--ro-bind", source, path]
+        line += ["--ro-bind", path, path]
     return line
 
 

@@ -1,7 +1,7 @@
 """The ground a command stands on: what it may see, what it may change, what is hidden from it. No processes here.
 
-Two kinds. *Reading*: the system's programs and the workspace, nothing else, nothing writable, secrets hidden. *Working*:
-everything but secrets of the user is visible, the workspace is writable, and what runs code later is read-only in it.
+Two kinds. *Reading*: the system's programs and the workspace, nothing else, nothing writable, secrets hidden.
+*Working*: all but secrets of the user is visible, the workspace is writable, what runs code later is read-only in it.
 """
 
 import os
@@ -15,19 +15,33 @@ SECRET_PLACES = (
     ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".config/gh", ".config/hub", ".config/gcloud", ".config/op",
     ".netrc", "_netrc", ".git-credentials", ".npmrc", ".pypirc", ".pgpass", ".my.cnf", ".vault-token", ".terraform.d",
     ".password-store", ".local/share/keyrings", ".mozilla", ".config/google-chrome", ".config/chromium", ".thunderbird",
-    ".bash_history", ".zsh_history", ".python_history", ".node_repl_history", ".psql_history", ".claude", ".claude.json",
-    ".codex", ".gemini", ".config/crush", ".local/share/crush", ".config/lsp-agent", ".local/state/lsp-agent",
+    ".bash_history", ".zsh_history", ".python_history", ".node_repl_history", ".psql_history", ".claude",
+    ".claude.json", ".codex", ".gemini", ".config/crush", ".local/share/crush", ".config/lsp-agent", ".local/state/lsp-agent",
     ".local/share/lsp-agent", ".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials", ".config/rclone",
 )  # fmt: skip
 """Below the home directory, hidden from every command."""
-SYSTEM_SECRETS = ("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d", "/etc/ssh")
+SYSTEM_SECRETS = (
+    "/etc/shadow",
+    "/etc/shadow-",
+    "/etc/gshadow",
+    "/etc/gshadow-",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+    "/etc/ssh",
+)
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt", "nix", "sys", "gnu")
 """Of the root directory, what a command that only reads gets to see."""
-MASKED_WHEN_ABSENT = (
-    ".mcp.json", ".lsp-agent.toml", ".lsp-agent", ".envrc", ".husky", ".vscode", ".claude", ".cursor", ".devcontainer",
-    ".git/hooks", ".git/config.worktree", ".git/info/attributes", ".github/workflows", ".pre-commit-config.yaml",
+NEVER_MADE = (
+    ".mcp.json", ".lsp-agent.toml", ".lsp-agent", ".envrc", ".husky", ".vscode", ".idea", ".claude", ".cursor", ".codex",
+    ".devcontainer", ".gitmodules", ".pre-commit-config.yaml", ".github/workflows", ".github/actions", ".gitlab-ci.yml",
+    ".circleci", "CLAUDE.md", "AGENTS.md", ".cursorrules", ".nvim.lua", ".exrc", ".npmrc", ".zed", ".helix",
 )  # fmt: skip
-"""Protected names that a command may not bring into being either, where the directory above them is there."""
+"""Protected names that a command may not bring into being; what it makes all the same is renamed when it has ended.
+
+Not masked by an empty file meanwhile, as inside `.git`: that file would be seen by editors and by the user's own git.
+"""
+NEVER_MADE_IN_GIT = ("hooks", "config.worktree", "info/attributes")
+SET_ASIDE = ".made-by-a-command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,7 @@ class Ground:
     protected: tuple[str, ...] = ()
     """Below a root, there, and read-only."""
     placeholders: tuple[str, ...] = ()
-    """Below a root, made empty for the while, and read-only."""
+    """Below a `.git`, made empty for the while, and read-only."""
     visible: tuple[str, ...] = ()
     """Reading only: more that is seen, read-only."""
     writable: tuple[str, ...] = ()
@@ -106,12 +120,31 @@ def user_secrets(home: Path, more: Sequence[Path]) -> list[str]:
 
 
 def absent_places(root: Path) -> list[Path]:
-    """What of `MASKED_WHEN_ABSENT` is missing now but could be made."""
-    return [
-        path
-        for name in MASKED_WHEN_ABSENT
-        if not (path := root / name).is_symlink() and not path.exists() and path.parent.is_dir()
-    ]
+    """What of `NEVER_MADE` is missing now."""
+    return [path for name in NEVER_MADE if not os.path.lexists(path := root / name)]
+
+
+def absent_in_git(root: Path) -> list[Path]:
+    """What of `NEVER_MADE_IN_GIT` is missing now but could be made."""
+    git = root / ".git"
+    return [path for name in NEVER_MADE_IN_GIT if not os.path.lexists(path := git / name) and path.parent.is_dir()]
+
+
+def set_aside(absent: Sequence[Path]) -> list[str]:
+    """Rename what has come into being, so that nothing obeys it. Shape: the new names. Blocks."""
+    moved: list[str] = []
+    for path in absent:
+        for number in range(100):
+            target = path.with_name(f"{path.name}{SET_ASIDE}{number or ''}")
+            if not os.path.lexists(path):
+                break
+            if not os.path.lexists(target):
+                try:
+                    path.rename(target)
+                    moved.append(str(target))
+                except OSError:
+                    continue
+    return moved
 
 
 class Placeholders:
@@ -146,7 +179,7 @@ class Placeholders:
                 continue
             del self._users[name]
             try:
-                if os.stat(name, follow_symlinks=False).st_size == 0:
-                    os.unlink(name)
+                if Path(name).lstat().st_size == 0:
+                    Path(name).unlink()
             except OSError:
                 pass  # somebody took it away before us

@@ -1,7 +1,7 @@
 """The system-call filter of a confined command, as classic BPF bytes. Pure; standard library only.
 
 A deny list: what reaches other processes, kernel interfaces, other namespaces or sockets the command has no business
-with fails with EPERM. `clone3` fails with ENOSYS, because its flags are behind a pointer and libc falls back to `clone`.
+with fails with EPERM. `clone3` fails with ENOSYS: its flags are behind a pointer, and libc falls back to `clone`.
 Source: Linux `include/uapi/linux/filter.h`, `seccomp.h`, and the system call tables of x86-64 and arm64.
 """
 

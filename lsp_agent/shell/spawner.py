@@ -22,7 +22,7 @@ from lsp_agent.shell.output import Cleaner
 _log = logging.getLogger(__name__)
 _PACKAGE_PARENT = str(Path(lsp_agent.__file__).resolve().parents[1])
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from lsp_agent.shell.supervisor import main; main()"
-_READ_BYTES = 1 << 16
+_NAMES: Mapping[int, str] = {1: "stdout", 2: "stderr"}
 _STOP_S = 2.6
 """After this the supervisor itself is taken down: it allows the command 1.9 s after TERM."""
 _DRAIN_S = 0.5
@@ -60,7 +60,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How it ended. `why`: empty, `stopped`, `processes` (too many), `output` (too much), `lost` (its supervisor died)."""
+    """How it ended. `why`: empty, `stopped`, `processes` (too many), `output` (too much), `lost` (no supervisor)."""
 
     exit_code: int
     signal: int = 0
@@ -71,24 +71,59 @@ Sink = Callable[[str, str], None]
 """(`stdout` or `stderr`, clean text). Never waits, never raises."""
 
 
-class Running:
+class Running(asyncio.SubprocessProtocol):
     """One started command. `ended` is done when its whole tree is gone and its output read."""
 
-    def __init__(self, process: asyncio.subprocess.Process, report: int, order: Order, sink: Sink) -> None:
-        self._process = process
+    def __init__(self, report: int, order: Order, sink: Sink) -> None:
         self._report = report
-        self._order = order
+        self._most = order.max_output_bytes
         self._sink = sink
+        self._cleaners = {1: Cleaner(), 2: Cleaner()}
+        self._open = {1, 2}
         self._bytes = 0
-        self._too_much = False
-        self.pid = process.pid
-        self.ended: asyncio.Task[Ended] = asyncio.create_task(self._follow(), name=f"command {process.pid}")
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._exited = False
+        self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+
+    # ------------------------------------------------------------------------------------------- SubprocessProtocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.SubprocessTransport):
+            self._transport = transport
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        if self._bytes > self._most or not isinstance(data, bytes):
+            return
+        self._bytes += len(data)
+        self._sink(_NAMES[fd], self._cleaners[fd].feed(data))
+        if self._bytes > self._most:
+            self.ask_to_stop()
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd in self._open:
+            self._open.discard(fd)
+            if rest := self._cleaners[fd].feed(b"", last=True):
+                self._sink(_NAMES[fd], rest)
+            self._finish_when_done()
+
+    def process_exited(self) -> None:
+        self._exited = True
+        # whoever still holds a pipe open now is not of the tree: it is not waited for
+        asyncio.get_running_loop().call_later(_DRAIN_S, self._finish)
+        self._finish_when_done()
+
+    # ---------------------------------------------------------------------------------------------------- the owner
+
+    @property
+    def pid(self) -> int:
+        """Of the supervisor."""
+        return self._transport.get_pid() if self._transport is not None else 0
 
     def ask_to_stop(self) -> None:
         """TERM, and KILL two seconds later. Returns at once; may be called twice."""
-        if self._process.returncode is None:
+        if self._transport is not None and not self._exited:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
+                self._transport.send_signal(signal.SIGTERM)
 
     async def stop(self) -> Ended:
         """End it and wait until it is gone; bounded, also when the supervisor no longer answers."""
@@ -98,38 +133,26 @@ class Running:
             await asyncio.to_thread(kill_tree, self.pid)
         return await asyncio.shield(self.ended)
 
-    async def _follow(self) -> Ended:
-        out, err = self._process.stdout, self._process.stderr
-        if out is None or err is None:
-            raise RuntimeError("the command has no pipes")
-        readers = [
-            asyncio.create_task(self._read(out, "stdout"), name="command stdout"),
-            asyncio.create_task(self._read(err, "stderr"), name="command stderr"),
-        ]
-        try:
-            code = await self._process.wait()
-            await asyncio.wait(readers, timeout=_DRAIN_S)  # whoever still holds a pipe open was not of the tree
-        finally:
-            for reader in readers:
-                reader.cancel()
-            await asyncio.gather(*readers, return_exceptions=True)
-            self._process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001  # else a held pipe keeps it open
-        return self._read_report(code)
+    def send(self, text: bytes) -> None:
+        """Give the supervisor its order."""
+        pipe = self._transport.get_pipe_transport(0) if self._transport is not None else None
+        if isinstance(pipe, asyncio.WriteTransport):
+            pipe.write(text)
+            pipe.write_eof()
 
-    async def _read(self, stream: asyncio.StreamReader, name: str) -> None:
-        cleaner = Cleaner()
-        while data := await stream.read(_READ_BYTES):
-            self._bytes += len(data)
-            if self._too_much:
-                continue
-            self._sink(name, cleaner.feed(data))
-            if self._bytes > self._order.max_output_bytes:
-                self._too_much = True
-                self.ask_to_stop()
-        if rest := cleaner.feed(b"", last=True):
-            self._sink(name, rest)
+    def _finish_when_done(self) -> None:
+        if self._exited and not self._open:
+            self._finish()
 
-    def _read_report(self, code: int) -> Ended:
+    def _finish(self) -> None:
+        if self.ended.done():
+            return
+        ended = self._read_report()
+        if self._transport is not None:
+            self._transport.close()
+        self.ended.set_result(ended)
+
+    def _read_report(self) -> Ended:
         try:
             report = json.loads(os.read(self._report, 4096) or b"{}")
         except (OSError, ValueError):
@@ -137,9 +160,9 @@ class Running:
         finally:
             os.close(self._report)
         if "exit" not in report:
-            _log.warning("the supervisor of a command ended with %s and no report", code)
+            _log.warning("the supervisor of a command ended without a report")
             return Ended(128 + signal.SIGKILL, signal.SIGKILL, "lost")
-        why = "output" if self._too_much else str(report["why"])
+        why = "output" if self._bytes > self._most else str(report["why"])
         return Ended(int(report["exit"]), int(report["signal"]), why)
 
 
@@ -153,8 +176,10 @@ class Spawner:
         """Start a command; its output goes to `sink`. Raises: OSError when no process can be started at all."""
         report_read, report_write = os.pipe()
         os.set_blocking(report_read, False)
+        running = Running(report_read, order, sink)
         try:
-            process = await asyncio.create_subprocess_exec(
+            await asyncio.get_running_loop().subprocess_exec(
+                lambda: running,
                 self._python,
                 *("-I", "-S", "-c", _BOOT, _PACKAGE_PARENT),
                 stdin=asyncio.subprocess.PIPE,
@@ -165,27 +190,16 @@ class Spawner:
                 cwd="/",
                 env={"LC_ALL": "C.UTF-8", "PATH": ""},
             )
-        except BaseException:
+        except OSError:
             os.close(report_read)
+            raise
+        except asyncio.CancelledError:
+            running.ask_to_stop()
             raise
         finally:
             os.close(report_write)
-        running = Running(process, report_read, order, sink)
-        try:
-            await _send(process, _text_of(order, report_write))
-        except BaseException:
-            running.ask_to_stop()
-            raise
+        running.send(_text_of(order, report_write))
         return running
-
-
-async def _send(process: asyncio.subprocess.Process, text: bytes) -> None:
-    if process.stdin is None:
-        return
-    process.stdin.write(text)
-    with contextlib.suppress(ConnectionError):  # it died before reading: `ended` says so
-        await process.stdin.drain()
-    process.stdin.close()
 
 
 def _text_of(order: Order, report_fd: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The small process between the server and a command: it confines the command, passes its exit on, and outlives nothing.
+"""The small process between the server and a command: confines the command, passes its exit on, outlives nothing.
 
 It is the reaper of everything the command starts (`PR_SET_CHILD_SUBREAPER`), so a child that calls `setsid` or forks
 twice is still found. When the command ends, when the server asks (SIGTERM) or when the server dies (the kernel sends
@@ -85,7 +85,7 @@ def _start(order: dict[str, Any]) -> int:
         os.chdir(order["cwd"])
         _close_all_but({0, 1, 2})
         _confine(order)
-        os.execve(order["argv"][0], order["argv"], order["env"])  # noqa: S606
+        os.execve(order["argv"][0], order["argv"], order["env"])
     except BaseException as error:  # noqa: BLE001  # nothing may return into the supervisor's code from here
         os.write(2, f"lsp-agent: the command could not be started: {error}\n".encode())
     os._exit(NOT_STARTED)
@@ -131,7 +131,7 @@ def _limit(limits: dict[str, int]) -> None:
 
 
 def _close_all_but(keep: set[int]) -> None:
-    for name in os.listdir("/dev/fd"):
+    for name in os.listdir("/dev/fd"):  # noqa: PTH208  # pathlib costs more to import than all the rest
         if int(name) not in keep:
             with contextlib.suppress(OSError):
                 os.close(int(name))
@@ -254,7 +254,7 @@ def _family_size(me: int, enough: int) -> int:
     while waiting and count <= enough:
         pid = waiting.pop()
         try:
-            for task in os.listdir(f"/proc/{pid}/task"):
+            for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
                 with open(f"/proc/{pid}/task/{task}/children", "rb") as file:  # noqa: PTH123
                     children = [int(word) for word in file.read().split()]
                 count += len(children)
@@ -270,8 +270,8 @@ def _remove_placeholders(order: dict[str, Any], why: str) -> None:
         return
     for path in order.get("placeholders", ()):
         with contextlib.suppress(OSError):
-            if os.stat(path, follow_symlinks=False).st_size == 0:
-                os.unlink(path)
+            if os.stat(path, follow_symlinks=False).st_size == 0:  # noqa: PTH116
+                os.unlink(path)  # noqa: PTH108
 
 
 def _processes() -> dict[int, tuple[int, str]]:
@@ -279,7 +279,7 @@ def _processes() -> dict[int, tuple[int, str]]:
     found: dict[int, tuple[int, str]] = {}
     if sys.platform != "linux":
         return _listed_processes()
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
@@ -292,7 +292,7 @@ def _processes() -> dict[int, tuple[int, str]]:
 
 
 def _listed_processes() -> dict[int, tuple[int, str]]:
-    with os.popen("/bin/ps -axo pid=,ppid=,state=") as lines:  # noqa: S605
+    with os.popen("/bin/ps -axo pid=,ppid=,state=") as lines:
         rows = [line.split() for line in lines]
     return {int(row[0]): (int(row[1]), row[2][0]) for row in rows if len(row) > 2}
 

@@ -182,3 +182,52 @@ def test_thinking_and_tool_output_are_folded(tmp_path: Path, workspace: Path) ->
         assert nvim.api.funcs.foldclosed(tool + 1) == tool + 1
         assert nvim.api.funcs.foldclosed(chat.index("> not thinking but a quote") + 1) == -1
         assert not nvim.api.current.buffer.options["modifiable"]
+
+
+def test_an_edit_that_arrives_while_the_user_types_is_still_one_step(tmp_path: Path, workspace: Path) -> None:
+    apply = (
+        "local c = vim.lsp.get_clients({ name = 'lsp_agent' })[1]; local at = { line = 0, character = 0 }; "
+        "local edit = { changes = { [vim.uri_from_bufnr(0)] = "
+        "{ { range = { start = at, ['end'] = at }, newText = '# agent\\n' } } } }; "
+        "return c.handlers['workspace/applyEdit'](nil, { label = 'x', edit = edit }, { client_id = c.id })"
+    )
+    with PluginNvim(tmp_path / "home", workspace, [TITLE]) as nvim:
+        started(nvim, workspace / "b.py")
+        nvim.api.input("A abc")
+        nvim.until(lambda: "abc" in nvim.text())
+        assert nvim.lua(apply)["applied"] is True
+        nvim.api.input(" def")
+        nvim.until(lambda: "def" in nvim.text())
+        nvim.api.input("<Esc>")
+        nvim.until(lambda: nvim.api.eval("mode()") == "n")
+        texts = [nvim.text()]
+        for _ in range(3):
+            nvim.api.command("undo")
+            texts.append(nvim.text())
+        assert texts == ["# agent\ntwo abc def\n", "# agent\ntwo abc\n", "two abc\n", "two\n"]
+
+
+def test_permission_by_a_menu_when_the_user_prefers_that(tmp_path: Path, workspace: Path) -> None:
+    edit = {"file_path": "b.py", "old_string": "two", "new_string": "zwei"}
+    script = [
+        TITLE,
+        {"after": "user", "do": [{"tool": "view", "input": {"file_path": "b.py"}}]},
+        {"after": "tool", "do": [{"tool": "edit", "input": edit}]},
+        {"after": "tool", "do": [{"text": "Done."}]},
+    ]
+    with PluginNvim(tmp_path / "home", workspace, script, permission="select") as nvim:
+        started(nvim, workspace / "a.py")
+        select = "function(all, o, pick) Asked = { o.prompt, vim.tbl_map(o.format_item, all) } pick(all[1]) end"
+        nvim.lua(f"vim.ui.select = {select}")
+        nvim.api.command("Agent ask translate b.py")
+        done = nvim.until(nvim.completes)[0]
+        assert done["stopReason"] == "end_turn"
+        prompt, names = nvim.lua("return Asked")
+        assert "b.py" in prompt
+        assert names[0] == "Allow once"
+        # b.py is open nowhere: it was written to disk, and its hunk is shown when it is opened
+        assert (workspace / "b.py").read_text() == "zwei\n"
+        nvim.api.command("wincmd t")
+        nvim.open(workspace / "b.py")
+        nvim.api.command("Agent reject")
+        assert nvim.text() == "two\n"

@@ -580,3 +580,53 @@ async def test_09_http_error_before_the_first_word(shared: Shared):
     assert result["state"] == "running"
     messages = (await shared.client.request("agent/session/read", {"sessionId": result["sessionId"]}))["messages"]
     assert messages[-1]["finish"]["reason"] == "error"
+
+
+async def test_10_04_a_queued_prompt_enters_the_conversation_when_its_turn_starts(shared: Shared):
+    session, first, hold = await begin(shared.client, shared.fake)
+    second = fresh()
+    await shared.client.request("agent/run", {"sessionId": session, "runId": second, "prompt": "later"})
+    assert len(shared.client.events(session, "user_message")) == 1
+    shared.fake.release(hold)
+    await shared.client.until_complete(second)
+    order = [
+        (e["runId"], "complete" if "stopReason" in e else e["update"]["sessionUpdate"])
+        for e in shared.client.events(session)
+        if "stopReason" in e or e["update"]["sessionUpdate"] == "user_message"
+    ]
+    assert order == [(first, "user_message"), (first, "complete"), (second, "user_message"), (second, "complete")]
+
+
+async def test_10_07_a_fold_with_a_run_id_is_answered_and_ends_at_most_once(shared: Shared):
+    hold = fresh("hold")
+    shared.fake.push([text("one "), {"hold": hold}, tool("ls", {}), usage(1, 1)], [text("end")])
+    first, folded = fresh(), fresh()
+    session = (await shared.client.request("agent/run", {"runId": first, "prompt": "start"}))["sessionId"]
+    await shared.client.until_event("agent_message_chunk", session)
+    params = {"sessionId": session, "runId": folded, "prompt": "join", "whenBusy": "fold"}
+    assert (await shared.client.request("agent/run", params))["runId"] == folded
+    shared.fake.release(hold)
+    await shared.client.until_complete(first)
+    await idle(shared.client, session)
+    ends = completes(shared.client, session)
+    assert ends[-1] == (first, "end_turn") or (folded, "end_turn") in ends
+    assert [run for run, _ in ends].count(folded) <= 1
+    assert "join" in sent_to_model(shared.fake)
+    again = await shared.client.request("agent/run", params)
+    assert again["state"] not in ("queued", "running")
+
+
+async def test_01_cancel_request_of_anything_is_answered_once(shared: Shared):
+    data = b""
+    for number in range(9600, 9620):
+        data += frame({"jsonrpc": "2.0", "id": number, "method": "agent/session/list", "params": {}})
+        data += frame({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": number}})
+    shared.client.raw(data)
+    for number in range(9600, 9620):
+        answer = await shared.client.until(lambda m, number=number: m.get("id") == number and "method" not in m)
+        assert "result" in answer or answer["error"]["code"] == -32800
+
+
+async def test_03_another_model_for_one_run(shared: Shared):
+    error = (await turn(shared.client, options={"model": "fake/unheard-of"}))[1]["error"]
+    assert error is None or error["kind"] in ("Provider", "ProviderAuth")

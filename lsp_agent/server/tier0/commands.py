@@ -192,7 +192,7 @@ class Commands:
         session_id = self._connection.last_session
         changed = companion_of(self._connection).changed(session_id) if session_id is not None else []
         closed = [uri for uri in changed if self._connection.documents.get(uri) is None]
-        text = "this command undoes nothing: use your editor's own undo in the changed file, one step an edit of the agent."
+        text = "this undoes nothing: use your editor's own undo in the changed file, one step an edit of the agent."
         if closed:
             names = ", ".join(uri.rpartition("/")[2] for uri in closed[:5])
             text += f" Not open now, so changed on disk or closed since: {names}."

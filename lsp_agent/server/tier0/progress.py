@@ -1,4 +1,4 @@
-"""One run as work done progress in the editor, with a token of ours or one the client gave (LSP 3.17, Work Done Progress).
+"""One run as work done progress in the editor, with a token of ours or one the client gave (LSP 3.17).
 
 A token of ours is used only when the client says that it can make them. The token of a request is, by the letter, valid
 until the request is answered; we answer at once, so it is used only where there is nothing better.

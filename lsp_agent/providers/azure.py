@@ -1,0 +1,41 @@
+"""Where OpenAI's models live at Azure: addresses and versions of a resource. Pure.
+
+`base_url` is the resource (`https://NAME.openai.azure.com`) or a whole address up to `/openai` or `/openai/v1`. Without
+`api_version` (or with `preview` or `latest`) the undated v1 interface is used, else the dated one, where Chat
+Completions knows a model by its deployment's path. Source: Azure OpenAI, "API version lifecycle".
+"""
+
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlsplit
+
+KEY_HEADER = "api-key"
+_UNDATED = frozenset({"", "v1", "preview", "latest"})
+
+
+@dataclass(frozen=True, slots=True)
+class AzureAddress:
+    """`base_url` as a client takes it, `query` for every request, `chat_path` with `{}` for the deployment's name."""
+
+    base_url: str
+    chat_path: str = "/chat/completions"
+    query: dict[str, str] = field(default_factory=dict)
+
+
+def azure_address(base_url: str, api_version: str) -> AzureAddress:
+    """The address of a resource."""
+    base = base_url.rstrip("/")
+    path = urlsplit(base).path.rstrip("/")
+    if api_version in _UNDATED:
+        query = {"api-version": api_version} if api_version in {"preview", "latest"} else {}
+        if path.endswith("/v1"):
+            return AzureAddress(base, query=query)
+        return AzureAddress(f"{base}/v1" if path.endswith("/openai") else f"{base}/openai/v1", query=query)
+    base = base.removesuffix("/v1")
+    if not urlsplit(base).path.endswith("/openai"):
+        base += "/openai"
+    return AzureAddress(base, "/deployments/{}/chat/completions", {"api-version": api_version})
+
+
+def chat_path(template: str, deployment: str) -> str:
+    """The path of one deployment's Chat Completions."""
+    return template.format(quote(deployment, safe=""))

@@ -1,0 +1,218 @@
+"""Which walls this machine can put around a command, found out by trying to break them, and the orders for it.
+
+Tiers (RELIABILITY 6): `bubblewrap` (namespaces and a system-call filter), `landlock` (file rules of the kernel and the
+filter), `none`. A tier counts when a command inside it could write in its workspace and do nothing of a short list of
+what it must not. Probed at the first command, never before: an untrusted folder starts no process.
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from lsp_agent.shell import bubblewrap, landlock, seccomp
+from lsp_agent.shell.environment import child_environment, find_shell, search_path, system_binary
+from lsp_agent.shell.ground import (
+    Found,
+    Ground,
+    Placeholders,
+    absent_in_git,
+    absent_places,
+    look,
+    set_aside,
+    user_secrets,
+)
+from lsp_agent.shell.probe import break_out
+from lsp_agent.shell.readable import readable_places
+from lsp_agent.shell.spawner import Order, Spawner
+
+_log = logging.getLogger(__name__)
+
+TIERS = ("bubblewrap", "landlock", "none")
+
+
+@dataclass(slots=True)
+class Confined:
+    """An order ready to start, and what must be given back when it has ended."""
+
+    order: Order
+    ground: Ground
+    tmp: str | None = None
+    absent: tuple[Path, ...] = ()
+    """Protected places that were not there when it started."""
+
+
+class Sandbox:
+    """The walls of one workspace.
+
+    `is_protected`, `is_secret`: of paths relative to a root. `hide`: more directories no command sees: the data and
+    configuration directories of the server. `tiers`: which may be used, best first. `network`: the user allowed it.
+    """
+
+    def __init__(
+        self,
+        spawner: Spawner,
+        *,
+        roots: Callable[[], Sequence[Path]],
+        is_protected: Callable[[str], bool],
+        is_secret: Callable[[str], bool],
+        environ: Mapping[str, str],
+        hide: Sequence[Path] = (),
+        tiers: Sequence[str] = TIERS,
+        network: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._spawner = spawner
+        self._roots = roots
+        self._is_protected = is_protected
+        self._is_secret = is_secret
+        self._environ = environ
+        self._hide = tuple(hide)
+        self._tiers = tuple(tiers)
+        self._network = network
+        self._placeholders = Placeholders()
+        self._probing: asyncio.Task[str] | None = None
+        self._found: str | None = None
+        self.failures: list[str] = []
+        """Why a better tier is not used."""
+
+    @property
+    def has_shell(self) -> bool:
+        """Whether there is a bash to run commands with."""
+        return find_shell() is not None
+
+    async def tier(self) -> str:
+        """The tier in force; probed by the first call. Fails closed: what cannot be shown to hold is not used."""
+        if self._found is None:
+            if self._probing is None or (self._probing.done() and self._probing.cancelled()):
+                self._probing = asyncio.create_task(self._probe(), name="sandbox probe")
+            self._found = await asyncio.shield(self._probing)
+        return self._found
+
+    def describe(self) -> str:
+        """One sentence for people, about what `tier` found."""
+        texts = {
+            "bubblewrap": "bubblewrap: no network, the workspace writable but for protected files, secrets hidden",
+            "landlock": "Landlock and a system-call filter: no network, the workspace writable; full-auto asks",
+            "none": "none: every command asks",
+            None: "not probed yet (the first command does)",
+        }
+        return "; ".join([texts[self._found], *self.failures])
+
+    async def cover(self) -> bool:
+        """Whether everything secret in the roots can be found, and so hidden from a command that reads widely."""
+        return all([(await self._look(root)).complete for root in self._roots()])
+
+    async def confine(self, command: str, *, cwd: Path, reading: bool) -> Confined:
+        """The order for one shell command. Call `release` when it has ended. Raises: OSError without a shell."""
+        shell = find_shell()
+        if shell is None:
+            raise OSError("there is no bash on this machine")
+        tier = await self.tier()
+        roots = [Path(root).resolve() for root in self._roots()]
+        ground = await self._ground(roots, reading=reading, tier=tier)
+        tmp = await asyncio.to_thread(tempfile.mkdtemp, prefix="lsp-agent-") if tier == "landlock" else None
+        if tmp is not None:
+            ground = replace(ground, writable=(tmp,))
+        env = child_environment(self._environ, roots, tmp=tmp or ("/tmp" if tier == "bubblewrap" else None))
+        argv = [shell, "--noprofile", "--norc", "-c", command]
+        order = build_order(tier, ground, Order(argv, str(cwd), env))
+        absent = () if reading or tier == "none" else tuple([path for root in roots for path in absent_places(root)])
+        return Confined(order, ground, tmp, absent)
+
+    async def release(self, confined: Confined) -> list[str]:
+        """Take back what `confine` lent. Shape: protected places the command brought into being, as they are called
+        now: they were renamed, so that nothing obeys them."""
+        self._placeholders.give_back(confined.ground.placeholders)
+        made = await asyncio.to_thread(set_aside, confined.absent)
+        if confined.tmp is not None:
+            await asyncio.to_thread(shutil.rmtree, confined.tmp, True)
+        return made
+
+    async def _ground(self, roots: Sequence[Path], *, reading: bool, tier: str) -> Ground:
+        if tier == "none":
+            return Ground(tuple(map(str, roots)))
+        home = Path(self._environ.get("HOME") or "/nonexistent")
+        hidden = await asyncio.to_thread(user_secrets, home, self._hide)
+        above = [path for path in hidden if any(root.is_relative_to(path) for root in roots)]
+        hidden = [path for path in hidden if path not in above]
+        found = [await self._look(root) for root in roots]
+        secrets = [path for one in found for path in one.secret] if reading else []
+        visible = [
+            *search_path(self._environ.get("PATH", ""), roots),
+            *[str(path) for path in (home / ".gitconfig", home / ".config" / "git") if path.exists()],
+        ]
+        ground = Ground(
+            tuple(map(str, roots)),
+            reading=reading,
+            network=self._network() and not reading,
+            hidden=(*hidden, *secrets),
+            visible=tuple(visible),
+        )
+        if reading or tier != "bubblewrap":
+            return ground
+        standing = set(map(str, self._placeholders.standing()))
+        protected = tuple([path for one in found for path in one.protected if path not in standing])
+        absent = [path for root in roots for path in absent_in_git(root)]
+        mine = [path for path in self._placeholders.standing() if path not in absent]
+        return replace(ground, protected=protected, placeholders=self._placeholders.take([*absent, *mine]))
+
+    async def _look(self, root: Path) -> Found:
+        return await asyncio.to_thread(look, root, self._is_protected, self._is_secret)
+
+    async def _probe(self) -> str:
+        for tier in self._tiers:
+            if tier == "none":
+                return tier
+            problem = _missing(tier)
+            if problem is None:
+                problem = await break_out(self._spawner, partial(build_order, tier))
+            if problem is None:
+                return tier
+            self.failures.append(f"{tier} is not used: {problem}")
+            _log.warning("sandbox: %s is not used: %s", tier, problem)
+        return "none"
+
+
+def build_order(tier: str, ground: Ground, order: Order) -> Order:
+    """`order` inside the walls of `tier`. Pure but for looking at what is there."""
+    if tier == "bubblewrap":
+        binary = system_binary("bwrap") or "/usr/bin/bwrap"
+        families = {seccomp.AF_INET, seccomp.AF_INET6}
+        line = bubblewrap.arguments(binary, ground, order.argv, cwd=order.cwd, root_user=os.geteuid() == 0)
+        return replace(
+            order,
+            argv=line,
+            cwd="/",
+            seccomp=seccomp.filter_bytes(sockets=families, keep_ownership=False) or b"",
+            seccomp_at=2,
+            walls=bubblewrap.WALLS,
+            placeholders=ground.placeholders,
+        )
+    if tier == "landlock":
+        families = {seccomp.AF_INET, seccomp.AF_INET6} if ground.network else set()
+        writable = [*ground.writable, *(() if ground.reading else ground.roots)]
+        return replace(
+            order,
+            seccomp=seccomp.filter_bytes(sockets=families, keep_ownership=True) or b"",
+            landlock={
+                "readable": readable_places(ground),
+                "writable": [*writable, "/dev/null", "/dev/zero", "/dev/full"],
+            },
+        )
+    return order
+
+
+def _missing(tier: str) -> str | None:
+    """What the tier lacks on this machine, seen without starting anything."""
+    if seccomp.filter_bytes(sockets=(), keep_ownership=True) is None or not Path("/proc/self").exists():
+        return "this kind of machine is not known"
+    if tier == "bubblewrap" and system_binary("bwrap") is None:
+        return "bwrap is not installed"
+    if tier == "landlock" and landlock.abi() < landlock.MINIMUM_ABI:
+        return "the kernel has no Landlock, or an old one"
+    return None
