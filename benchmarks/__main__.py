@@ -5,7 +5,7 @@ Groups: start, prompt, stream, history, many, sessions, cancel; none = all.
 
 import argparse
 import asyncio
-import datetime
+import datetime as dt
 import os
 import platform
 import shutil
@@ -36,7 +36,9 @@ def calibrate_ms() -> float:
     return (time.perf_counter() - began_s) * 1000
 
 
-async def measure(groups: list[str], names: list[str], rounds: int, folder: Path) -> tuple[Measured, list[float], list[str]]:
+async def measure(
+    groups: list[str], names: list[str], rounds: int, folder: Path
+) -> tuple[Measured, list[float], list[str]]:
     """Run everything, printing progress to stderr: the figures, the pace of the machine, what went wrong."""
     failures: list[str] = []
     model = await asyncio.create_subprocess_exec(
@@ -81,7 +83,7 @@ def machine() -> dict[str, Any]:
     """What the figures were taken on."""
     model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
     return {
-        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "cpu": f"{os.cpu_count()} × {model.partition(': ')[2]}",
         "python": platform.python_version(),
         "kernel": platform.release(),

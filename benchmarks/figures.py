@@ -55,7 +55,9 @@ async def prompt(contender: Contender, world: World) -> Figures:
     run = await peer.turn(plan_text({}))
     figures = {"first prompt → request, ms": run.check().request_us / 1000}
     await peer.idle(0.2)
-    later, first, at_once = [], [], []
+    later: list[float] = []
+    first: list[float] = []
+    at_once: list[float] = []
     for number in range(30):
         await asyncio.sleep(0.02)
         # a real model thinks before it speaks; an instant one meets the commit of the prompt it answers
@@ -66,7 +68,7 @@ async def prompt(contender: Contender, world: World) -> Figures:
     figures["later prompts → request, ms"] = median(later)
     figures["first byte → first update, ms"] = median(first)
     figures["… of a model that answers at once, ms"] = median(at_once)
-    tools = []
+    tools: list[float] = []
     path = str(world.project / "a.py")
     for number in range(10):
         plan = {"n": number, "tool": "view", "input": {"file_path": path}}

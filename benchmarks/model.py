@@ -6,9 +6,10 @@ The last user text of a request holds `PLAN{json}`:
     {"think_ms": n}  with any of them: so long until the first delta
     {"tool": "view", "input": {…}}  one tool call first, then the answer · {}  a one-delta answer
 
-Every delta carries `seq,µs;` (monotonic microseconds of its writing), the first `a<µs>;` when the request was whole here,
-after a tool call `t<µs>;` from the end of the call's stream to the next request; the last is `h<sha1 of all before>;`. So the
-reader of the text knows every latency and can check every byte. A request without tools (a title) is answered in a word.
+Every delta carries `seq,µs;` (monotonic microseconds of its writing). The first also says `a<µs>;`, when the request
+was whole here, and after a tool call `t<µs>;`, from the end of the call's stream to the next request. The last one is
+`h<sha1 of all before>;`. So the reader of the text knows every latency and can check every byte. A request without
+tools (a title) is answered in a word.
 
     python -m benchmarks.model        prints its port, ends with its standard input
 """

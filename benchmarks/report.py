@@ -67,7 +67,9 @@ def growth(measured: Mapping[str, Values]) -> tuple[float, float] | None:
 
 def print_table(measured: Mapping[str, Values], out: Callable[[str], None] = print) -> None:
     """Markdown."""
-    names = [contender.name for contender in CONTENDERS if any(contender.name in values for values in measured.values())]
+    names = [
+        contender.name for contender in CONTENDERS if any(contender.name in values for values in measured.values())
+    ]
     out(f"| figure | {PRODUCT.name} min / **median** / max | {' | '.join(names[1:])} | target | |")
     out("|---|---|" + "---|" * len(names[1:]) + "---|---|")
     for figure, values in measured.items():
@@ -77,7 +79,13 @@ def print_table(measured: Mapping[str, Values], out: Callable[[str], None] = pri
         target = TARGETS.get(figure)
         limit = target.limit(values) if target else None
         said = "" if limit is None or not own else "met" if median(own) <= limit else "**not met**"
-        goal = "" if target is None else str(target) if not target.floor or limit is None else f"{target} = {_number(limit)}"
+        goal = (
+            ""
+            if target is None
+            else str(target)
+            if not target.floor or limit is None
+            else f"{target} = {_number(limit)}"
+        )
         out(f"| {figure} | {shown} | {' | '.join(floors)} | {goal} | {said} |")
     grown = growth(measured)
     if grown is not None:

@@ -78,7 +78,7 @@ async def ask_raw(free: list[Http], history: list[dict[str, Any]], answer: Answe
     if free:
         http = free.pop()
     else:
-        _, http = await asyncio.get_running_loop().create_connection(Http, HOST.hostname, HOST.port)
+        _, http = await asyncio.get_running_loop().create_connection(Http, HOST.hostname or "", HOST.port or 0)
     try:
         await http.send(orjson.dumps(request_of(history)), answer)
     except asyncio.CancelledError:
@@ -161,6 +161,7 @@ async def main() -> None:
         return ask_raw(free, history, answer)
 
     server = Server(HttpxModel().ask if "--httpx2" in sys.argv else ask, transport.write)
+    length = 0
     while header := await reader.readline():
         if header.lower().startswith(b"content-length:"):
             length = int(header[15:])

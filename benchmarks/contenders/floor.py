@@ -1,4 +1,4 @@
-"""What the floors share: a conversation in memory, one tool, and Anthropic's events. No checks, no storage, no limits."""
+"""What the floors share: a conversation in memory, one tool, and Anthropic's events. Nothing is checked or stored."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Floor: a bare pygls server that forwards raw events: httpx2, its own cutting of events, one orjson envelope a delta."""
+"""Floor: bare pygls that forwards raw events: httpx2, its own cutting of events, one orjson envelope a delta."""
 
 import os
 from typing import Any

@@ -1,16 +1,25 @@
 """From settings to the adapter that speaks the provider's dialect. An SDK is imported by its first use, not here."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from lsp_agent.domain.errors import ProviderError
 from lsp_agent.ports.provider import Provider
 from lsp_agent.providers.anthropic import AnthropicProvider
+from lsp_agent.providers.azure import KEY_HEADER, azure_address
+from lsp_agent.providers.bedrock import make_bedrock
+from lsp_agent.providers.google import GoogleProvider
+from lsp_agent.providers.hosted_anthropic import BearerCredentials, HostedAnthropicProvider, Hosting
 from lsp_agent.providers.openai_chat import OpenAIChatProvider
 from lsp_agent.providers.openai_responses import OpenAIResponsesProvider
+from lsp_agent.providers.routed import RoutedProvider
 from lsp_agent.providers.scripted import ScriptedProvider
 from lsp_agent.providers.settings import COMPATIBLE_ALIASES, PLANNED_TYPES, SUPPORTED_TYPES, ProviderSettings
+from lsp_agent.providers.specials import route_for, wants_bearer
+from lsp_agent.providers.vertex import ANTHROPIC_VERSION, vertex_address
 
 CACHE_SWITCH = "LSP_AGENT_DISABLE_ANTHROPIC_CACHE"
 _TRUE = frozenset({"1", "t", "true", "yes", "on"})
@@ -23,6 +32,35 @@ class Preloadable(Provider, Protocol):
     async def preload(self) -> None:
         """Import and set up off the event loop."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What an adapter is made from, everything resolved."""
+
+    settings: ProviderSettings
+    kind: str
+    key: str
+    base_url: str
+    headers: Mapping[str, str]
+    env: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.settings.provider_id
+
+    @property
+    def cache(self) -> bool:
+        return self.env.get(CACHE_SWITCH, "").lower() not in _TRUE
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """Arguments that every adapter takes."""
+        return {"headers": self.headers, "extra_body": self.settings.extra_body}
+
+    def option(self, name: str, default: str = "") -> str:
+        """An option of the provider's block as text."""
+        return str(self.settings.options.get(name) or default)
 
 
 def service_type(settings: ProviderSettings) -> str:
@@ -45,38 +83,138 @@ def make_adapter(
 
     Raises: ProviderError for a type without an adapter, or an address that is missing.
     """
-    kind = service_type(settings)
-    name, extra = settings.provider_id, settings.extra_body
-    if kind == "scripted":
-        return _scripted(settings, env)
-    if kind == "anthropic":
-        cache = env.get(CACHE_SWITCH, "").lower() not in _TRUE
-        return AnthropicProvider(name, api_key=key, base_url=base_url, headers=headers, extra_body=extra, cache=cache)
-    if kind == "openai" and settings.options.get("api", "responses") == "responses":
-        return OpenAIResponsesProvider(name, api_key=key, base_url=base_url, headers=headers, extra_body=extra)
-    if kind == "openai-compat" and not base_url:
-        message = f"providers.{name}.base_url is missing: where is the server?"
-        raise ProviderError("Provider", "No address", message)
-    return OpenAIChatProvider(
-        name,
-        api_key=key,
-        base_url=base_url or _GATEWAY_URLS.get(kind, ""),
-        service_type=kind,
-        headers=headers,
-        extra_body=extra,
-        replay_reasoning=bool(settings.options.get("replay_reasoning")),
+    wanted = _Wanted(settings, service_type(settings), key, base_url, headers, env)
+    return _MAKERS.get(wanted.kind, _chat)(wanted)
+
+
+def _anthropic(wanted: _Wanted) -> Preloadable:
+    key = wanted.key
+    if key and not key.startswith("Bearer ") and wants_bearer(wanted.name, wanted.base_url):
+        key = f"Bearer {key}"
+    return AnthropicProvider(wanted.name, api_key=key, base_url=wanted.base_url, cache=wanted.cache, **wanted.common)
+
+
+def _openai(wanted: _Wanted) -> Preloadable:
+    if wanted.option("api", "responses") == "responses":
+        return _responses(wanted)
+    return _plain_chat(wanted)
+
+
+def _responses(wanted: _Wanted) -> Preloadable:
+    return OpenAIResponsesProvider(wanted.name, api_key=wanted.key, base_url=wanted.base_url, **wanted.common)
+
+
+def _chat(wanted: _Wanted) -> Preloadable:
+    """Chat Completions; at some services a few models speak another dialect."""
+    if wanted.kind == "openai-compat" and not wanted.base_url:
+        raise _no_address(wanted)
+    chat = _plain_chat(wanted)
+    route = route_for(wanted.name, wanted.base_url) if wanted.kind == "openai-compat" else None
+    if route is None:
+        return chat
+    other = _responses(wanted) if route.dialect == "responses" else _anthropic(wanted)
+    models = re.compile(route.models)
+    return RoutedProvider(
+        wanted.name,
+        lambda model_id: "other" if models.fullmatch(model_id) else "chat",
+        {"chat": chat, "other": other},
     )
 
 
-def _scripted(settings: ProviderSettings, env: Mapping[str, str]) -> ScriptedProvider:
-    script, holds = settings.options.get("script"), settings.options.get("hold_dir")
-    home = env.get("HOME", "")
+def _plain_chat(wanted: _Wanted) -> Preloadable:
+    return OpenAIChatProvider(
+        wanted.name,
+        api_key=wanted.key,
+        base_url=wanted.base_url or _GATEWAY_URLS.get(wanted.kind, ""),
+        service_type=wanted.kind,
+        replay_reasoning=bool(wanted.settings.options.get("replay_reasoning")),
+        **wanted.common,
+    )
+
+
+def _azure(wanted: _Wanted) -> Preloadable:
+    if not wanted.base_url:
+        raise _no_address(wanted)
+    address = azure_address(wanted.base_url, wanted.option("api_version"))
+    common = {**wanted.common, "api_key": wanted.key, "base_url": address.base_url}
+    if wanted.option("api", "responses") == "responses":
+        return OpenAIResponsesProvider(wanted.name, key_header=KEY_HEADER, query=address.query, **common)
+    return OpenAIChatProvider(
+        wanted.name,
+        service_type="azure",
+        path=address.chat_path,
+        key_header=KEY_HEADER,
+        query=address.query,
+        **common,
+    )
+
+
+def _bedrock(wanted: _Wanted) -> Preloadable:
+    return make_bedrock(
+        wanted.name,
+        api_key=wanted.key,
+        base_url=wanted.base_url,
+        options=wanted.settings.options,
+        env=wanted.env,
+        cache=wanted.cache,
+        **wanted.common,
+    )
+
+
+def _google(wanted: _Wanted) -> Preloadable:
+    return GoogleProvider(wanted.name, api_key=wanted.key, base_url=wanted.base_url, **wanted.common)
+
+
+def _vertex(wanted: _Wanted) -> Preloadable:
+    base_url, publishers = vertex_address(wanted.name, wanted.settings.options, wanted.base_url, wanted.env)
+    gemini = GoogleProvider(
+        wanted.name,
+        api_key=wanted.key,
+        base_url=base_url,
+        models_path=f"{publishers}/google/models",
+        bearer=True,
+        **wanted.common,
+    )
+    hosting = Hosting(base_url, f"{publishers}/anthropic/models/{{}}:streamRawPredict", ANTHROPIC_VERSION)
+    claude = HostedAnthropicProvider(
+        wanted.name,
+        hosting=hosting,
+        credentials=BearerCredentials(wanted.key),
+        cache=wanted.cache,
+        **wanted.common,
+    )
+    return RoutedProvider(
+        wanted.name,
+        lambda model_id: "claude" if model_id.startswith("claude") else "gemini",
+        {"gemini": gemini, "claude": claude},
+    )
+
+
+def _scripted(wanted: _Wanted) -> Preloadable:
+    script, holds = wanted.settings.options.get("script"), wanted.settings.options.get("hold_dir")
+    home = wanted.env.get("HOME", "")
     return ScriptedProvider(
-        settings.provider_id,
+        wanted.name,
         script=_user_path(str(script), home) if script else None,
         hold_dir=_user_path(str(holds), home) if holds else None,
     )
 
 
+def _no_address(wanted: _Wanted) -> ProviderError:
+    return ProviderError("Provider", "No address", f"providers.{wanted.name}.base_url is missing: where is the server?")
+
+
 def _user_path(text: str, home: str) -> Path:
     return Path(home) / text[2:] if text.startswith("~/") and home else Path(text)
+
+
+_MAKERS: Mapping[str, Callable[[_Wanted], Preloadable]] = {
+    "anthropic": _anthropic,
+    "azure": _azure,
+    "bedrock": _bedrock,
+    "google": _google,
+    "openai": _openai,
+    "scripted": _scripted,
+    "vertex": _vertex,
+}
+"""Makers by type; every other type speaks Chat Completions."""

@@ -17,6 +17,7 @@ from lsp_agent.providers.anthropic_request import EncodedRequest, encode
 from lsp_agent.providers.anthropic_stream import AnthropicStream
 from lsp_agent.providers.content import body_bytes, call_ids_of
 from lsp_agent.providers.sdk_headers import is_vendors_own, withhold
+from lsp_agent.providers.specials import ANTHROPIC_SPECIALS, special_for
 from lsp_agent.providers.streaming import CONNECT_TIMEOUT_S, answer, local_http_client, request_headers
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class AnthropicProvider:
         await self._sdk_client()
 
     async def stream(self, request: Request) -> AsyncIterator[Sequence[StreamEvent]]:
-        encoded = encode(request, cache=self._cache, extra_body=self._extra_body)
+        special = special_for(self.provider_id, self._base_url, request.model.model_id, ANTHROPIC_SPECIALS)
+        encoded = encode(request, cache=self._cache, extra_body=self._extra_body, special=special)
         if encoded.warnings:
             yield [ProviderWarning(text) for text in dict.fromkeys(encoded.warnings)]
         dialect = AnthropicStream(self.provider_id, call_ids_of(request.messages))

@@ -17,6 +17,7 @@ from lsp_agent.domain.message import (
 )
 from lsp_agent.ports.provider import Request
 from lsp_agent.providers.content import image_base64, input_object, merged, wire_call_id, wire_tool_name
+from lsp_agent.providers.specials import Special
 
 DEFAULT_MAX_TOKENS = 16_384
 """`max_tokens` is required by the API; this stands in for a model whose limit nobody told us."""
@@ -44,8 +45,13 @@ class EncodedRequest:
         self.warnings = warnings
 
 
-def encode(request: Request, *, cache: bool = True, extra_body: Mapping[str, Any] | None = None) -> EncodedRequest:
-    """The whole body. `cache` False (or `cache_last_messages` 0) leaves every prompt-cache mark out."""
+def encode(
+    request: Request, *, cache: bool = True, extra_body: Mapping[str, Any] | None = None, special: Special | None = None
+) -> EncodedRequest:
+    """The whole body. `cache` False (or `cache_last_messages` 0) leaves every prompt-cache mark out.
+
+    `special`: what another company wants in place of Anthropic's own thinking fields.
+    """
     warnings: list[str] = []
     options = request.provider_options
     messages = encode_messages(request.messages, warnings)
@@ -62,13 +68,16 @@ def encode(request: Request, *, cache: bool = True, extra_body: Mapping[str, Any
             {"name": tool.name, "description": tool.description, "input_schema": dict(tool.input_schema)}
             for tool in request.tools
         ]
-    _set_thinking(body, request)
+    if special is None:
+        _set_thinking(body, request)
+    else:
+        body.update(special.body(can_reason=request.model.can_reason, thinking=request.thinking))
     _set_sampling(body, request, warnings)
     if cache and request.cache_last_messages > 0:
         _mark(body, min(request.cache_last_messages, MAX_MESSAGE_MARKS))
     plain = {key: value for key, value in options.items() if key not in _OURS and key not in body}
     body = merged(merged(body, plain), extra_body or {})
-    return EncodedRequest(body, _betas(body, options), warnings)
+    return EncodedRequest(body, _betas(body, options) if special is None else [], warnings)
 
 
 def encode_messages(history: Sequence[Message], warnings: list[str]) -> list[Block]:

@@ -43,7 +43,9 @@ def signed_headers(
     added = {"x-amz-date": stamp}
     if keys.token:
         added["x-amz-security-token"] = keys.token
-    signed = {name.lower(): " ".join(value.split()) for name, value in {"host": parts.netloc, **headers, **added}.items()}
+    signed = {
+        name.lower(): " ".join(value.split()) for name, value in {"host": parts.netloc, **headers, **added}.items()
+    }
     names = ";".join(sorted(signed))
     canonical = "\n".join(
         [

@@ -6,7 +6,7 @@ Completions knows a model by its deployment's path. Source: Azure OpenAI, "API v
 """
 
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 KEY_HEADER = "api-key"
 _UNDATED = frozenset({"", "v1", "preview", "latest"})
@@ -34,8 +34,3 @@ def azure_address(base_url: str, api_version: str) -> AzureAddress:
     if not urlsplit(base).path.endswith("/openai"):
         base += "/openai"
     return AzureAddress(base, "/deployments/{}/chat/completions", {"api-version": api_version})
-
-
-def chat_path(template: str, deployment: str) -> str:
-    """The path of one deployment's Chat Completions."""
-    return template.format(quote(deployment, safe=""))

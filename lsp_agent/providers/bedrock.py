@@ -33,7 +33,9 @@ def bedrock_region(provider_id: str, options: Mapping[str, Any], env: Mapping[st
 class BedrockCredentials:
     """Proves who asks, for one region. `bearer` empty = signed with keys of the environment or of AWS's chain."""
 
-    def __init__(self, provider_id: str, *, bearer: str, region: str, env: Mapping[str, str], profile: str = "") -> None:
+    def __init__(
+        self, provider_id: str, *, bearer: str, region: str, env: Mapping[str, str], profile: str = ""
+    ) -> None:
         self._provider_id = provider_id
         self._bearer = bearer.removeprefix("Bearer ").strip()
         self._region = region
@@ -46,7 +48,8 @@ class BedrockCredentials:
         """Headers to add. Raises: ProviderError(ProviderAuth) that says what is missing."""
         if self._bearer:
             return {"authorization": f"Bearer {self._bearer}"}
-        self._last = keys = self._environment_keys() or await asyncio.to_thread(self._chain_keys)
+        keys = self._environment_keys() or await asyncio.to_thread(self._chain_keys)
+        self._last = keys
         return signed_headers(
             keys,
             method="POST",
@@ -86,7 +89,9 @@ class BedrockCredentials:
             text = f"{self._provider_id}: AWS credentials cannot be used ({type(error).__name__}); is a login due?"
             raise _no_key(text) from error
         if frozen is None:
-            raise _no_key(f"{self._provider_id}: no AWS credentials were found; set {BEARER_NAME} or run: aws configure")
+            raise _no_key(
+                f"{self._provider_id}: no AWS credentials were found; set {BEARER_NAME} or run: aws configure"
+            )
         return AwsKeys(str(frozen.access_key), str(frozen.secret_key), str(frozen.token or ""))
 
 

@@ -23,9 +23,14 @@ class KnownService:
     """Empty = the type's own address."""
     base_url_names: tuple[str, ...] = ()
     """Environment variables that replace `base_url`."""
+    compat_url: str = ""
+    """Its address for a block of type `openai-compat`, when its own type is another."""
     large: str = ""
+    """Empty = never chosen only because its key is there."""
     small: str = ""
     models: tuple[Model, ...] = ()
+    needs_key: bool = True
+    """False when there are other ways to prove who asks."""
 
 
 _ALL_EFFORTS = ("low", "medium", "high", "xhigh", "max")
@@ -228,9 +233,9 @@ SERVICES: tuple[KnownService, ...] = (
     ),
     KnownService(
         "gemini",
-        "openai-compat",
+        "google",
         ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-        base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+        compat_url="https://generativelanguage.googleapis.com/v1beta/openai",
         base_url_names=("GEMINI_API_ENDPOINT",),
         large="gemini-3.1-pro-preview-customtools",
         small="gemini-3.8-flash",
@@ -252,6 +257,10 @@ SERVICES: tuple[KnownService, ...] = (
         large="anthropic/claude-sonnet-5.5",
         small="anthropic/claude-haiku-5.5",
     ),
+    KnownService("google", "google", ("GEMINI_API_KEY", "GOOGLE_API_KEY"), models=_GEMINI),
+    KnownService("vertex", "vertex", ("CLOUDSDK_AUTH_ACCESS_TOKEN",), models=_GEMINI),
+    KnownService("azure", "azure", ("AZURE_OPENAI_API_KEY",), base_url_names=("AZURE_OPENAI_ENDPOINT",)),
+    KnownService("bedrock", "bedrock", ("AWS_BEARER_TOKEN_BEDROCK",), needs_key=False),
 )
 """In the order in which the environment is searched."""
 

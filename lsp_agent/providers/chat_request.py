@@ -18,6 +18,7 @@ from lsp_agent.domain.message import (
 )
 from lsp_agent.ports.provider import Request
 from lsp_agent.providers.content import image_url, input_object, merged, wire_call_id, wire_tool_name
+from lsp_agent.providers.specials import PLAIN, special_for
 
 EXACTO_MODELS = frozenset(
     {
@@ -29,9 +30,8 @@ EXACTO_MODELS = frozenset(
     }
 )
 """Models that OpenRouter routes to providers with reliable tool calls when the id ends in `:exacto` (CORE 17.1)."""
-_THINKING_SWITCH = frozenset({"zai", "z-ai", "deepseek"})
-"""Provider ids whose API takes `thinking: {type: enabled|disabled}` (CORE 17.3)."""
 _GATEWAYS = frozenset({"openrouter", "vercel"})
+_OPENAIS_OWN = frozenset({"openai", "azure"})
 _OURS = frozenset({"model", "messages", "tools", "stream", "extra_body"})
 _MARK = {"type": "ephemeral"}
 
@@ -39,9 +39,17 @@ Object = dict[str, Any]
 
 
 def encode(
-    request: Request, service_type: str, *, extra_body: Mapping[str, Any] | None = None, replay_reasoning: bool = False
+    request: Request,
+    service_type: str,
+    *,
+    extra_body: Mapping[str, Any] | None = None,
+    replay_reasoning: bool = False,
+    base_url: str = "",
 ) -> tuple[Object, list[str]]:
-    """The body, and what had to be left out of it. `service_type`: a type of the configuration."""
+    """The body, and what had to be left out of it.
+
+    `service_type`: a type of the configuration. `base_url`: where it goes, for what single services want.
+    """
     warnings: list[str] = []
     model_id = request.model.model_id
     if service_type == "openrouter" and model_id in EXACTO_MODELS:
@@ -69,8 +77,8 @@ def encode(
         ]
     limit = request.sampling.max_output_tokens or request.model.max_output_tokens
     if limit:
-        body["max_completion_tokens" if service_type == "openai" else "max_tokens"] = limit
-    _set_reasoning(body, request, service_type)
+        body["max_completion_tokens" if service_type in _OPENAIS_OWN else "max_tokens"] = limit
+    _set_reasoning(body, request, service_type, base_url)
     _set_sampling(body, request, service_type, warnings)
     options = request.provider_options
     plain = {key: value for key, value in options.items() if key not in _OURS}
@@ -145,8 +153,13 @@ def _tool_calls(message: Message) -> list[Object]:
     signed: dict[str, Object] = {}
     for part in message.parts:
         google = part.provider_data.get("google") if isinstance(part, ReasoningPart) else None
-        if isinstance(google, dict) and google.get("extra_content"):
-            signed[str(google.get("tool_call_id"))] = google["extra_content"]
+        if not isinstance(google, dict) or not google.get("tool_call_id"):
+            continue
+        if google.get("extra_content"):
+            signed[str(google["tool_call_id"])] = google["extra_content"]
+        elif google.get("thought_signature"):
+            # kept by Gemini's own dialect
+            signed[str(google["tool_call_id"])] = {"google": {"thought_signature": google["thought_signature"]}}
     calls: list[Object] = []
     for part in message.parts:
         if not isinstance(part, ToolCallPart):
@@ -165,21 +178,17 @@ def _tool_calls(message: Message) -> list[Object]:
     return calls
 
 
-def _set_reasoning(body: Object, request: Request, service_type: str) -> None:
+def _set_reasoning(body: Object, request: Request, service_type: str, base_url: str) -> None:
     """Defaults of CORE 17.3; what the options say wins because they are merged afterwards."""
-    effort = request.thinking if request.thinking not in {"", "on"} else ""
+    model, effort = request.model, request.thinking if request.thinking not in {"", "on"} else ""
     if service_type == "openrouter":
         body["usage"] = {"include": True}
     if service_type in _GATEWAYS:
-        if request.model.can_reason and request.thinking:
+        if model.can_reason and request.thinking:
             body["reasoning"] = {"enabled": True, "effort": effort} if effort else {"enabled": True}
-    elif request.model.provider_id in _THINKING_SWITCH:
-        if request.model.can_reason:
-            body["thinking"] = {"type": "enabled" if request.thinking else "disabled"}
-        if request.model.provider_id != "deepseek":
-            body["tool_stream"] = True
-    elif effort:
-        body["reasoning_effort"] = effort
+        return
+    special = special_for(model.provider_id, base_url, model.model_id) or PLAIN
+    body.update(special.body(can_reason=model.can_reason, thinking=request.thinking))
 
 
 def _set_sampling(body: Object, request: Request, service_type: str, warnings: list[str]) -> None:
@@ -188,7 +197,7 @@ def _set_sampling(body: Object, request: Request, service_type: str, warnings: l
         value = getattr(sampling, name)
         if value is None:
             continue
-        if service_type == "openai" and (request.model.can_reason or name == "top_k"):
+        if service_type in _OPENAIS_OWN and (request.model.can_reason or name == "top_k"):
             warnings.append(f"{name} was not sent: the model does not take it.")
         else:
             body[name] = value

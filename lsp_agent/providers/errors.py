@@ -25,7 +25,9 @@ _CONTEXT_PATTERNS = re.compile(
 _KEYLIKE = re.compile(r"\b(?:sk|pk|rk|gsk|xai)[-_][A-Za-z0-9*._-]{8,}|\bBearer [^\s\"',]{8,}|\bAIza[A-Za-z0-9_-]{16,}")
 _MESSAGE_LIMIT = 1000
 _REQUEST_IDS = ("request-id", "x-request-id", "x-amzn-requestid", "apim-request-id")
-_BAD_KEY = re.compile(r"API_KEY_INVALID|API key (not valid|expired)|UnrecognizedClientException|InvalidSignatureException")
+_BAD_KEY = re.compile(
+    r"API_KEY_INVALID|API key (not valid|expired)|UnrecognizedClientException|InvalidSignatureException"
+)
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_error"})
 
 _TITLES = {

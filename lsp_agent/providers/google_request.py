@@ -1,6 +1,6 @@
 """A request in Gemini's `generateContent` dialect, for the Gemini API and for Vertex, as plain dicts. Pure.
 
-Source: the Gemini API reference ("Generating content"), "Thought signatures", "Function calling", "Thinking"; CORE 17.3.
+Source: the Gemini API reference: "Generating content", "Thought signatures", "Function calling", "Thinking"; CORE 17.
 """
 
 import re

@@ -66,7 +66,9 @@ class GoogleStream:
         self._add_usage(value.get("usageMetadata"), out)
         feedback = value.get("promptFeedback")
         if isinstance(feedback, dict) and feedback.get("blockReason"):
-            self._blocked = str(feedback.get("blockReasonMessage") or f"The prompt was blocked: {feedback['blockReason']}.")
+            self._blocked = str(
+                feedback.get("blockReasonMessage") or f"The prompt was blocked: {feedback['blockReason']}."
+            )
         candidates = value.get("candidates")
         candidate = candidates[0] if isinstance(candidates, list) and candidates else None
         if not isinstance(candidate, dict):

@@ -1,4 +1,4 @@
-"""Keys and other templates of the configuration: literal text, `$NAME`, `${NAME}`, `$(command)`.
+"""Keys and other templates of the configuration: literal text, `$NAME`, `${NAME}`, `$(command)`, `keyring:S/N`.
 
 Values are looked up when they are needed, never at start. A command runs without a shell unless it uses shell syntax,
 with its input closed, so that it cannot read the protocol's stream.
@@ -12,6 +12,7 @@ import signal
 from collections.abc import Mapping
 
 from lsp_agent.domain.errors import ProviderError
+from lsp_agent.providers.keyring_lookup import PREFIX, from_keyring
 
 COMMAND_TIMEOUT_S = 10.0
 _TEMPLATE = re.compile(r"\$\$|\$\((?P<command>(?:[^()]|\([^()]*\))*)\)|\$\{(?P<braced>\w+)\}|\$(?P<name>[A-Za-z_]\w*)")
@@ -24,6 +25,8 @@ async def resolve(template: str, env: Mapping[str, str], *, owner: str, timeout_
     Raises: ProviderError(ProviderAuth) when a variable is not set, a command fails, or takes longer than `timeout_s`.
     The message names the variable or the command's first word, never a value.
     """
+    if template.startswith(PREFIX):
+        return await from_keyring(template, owner=owner, timeout_s=timeout_s)
     pieces: list[str] = []
     at = 0
     for match in _TEMPLATE.finditer(template):
@@ -42,13 +45,15 @@ async def resolve(template: str, env: Mapping[str, str], *, owner: str, timeout_
 
 def missing_variables(template: str, env: Mapping[str, str]) -> list[str]:
     """Names the template needs and the environment lacks. Runs nothing."""
+    if template.startswith(PREFIX):
+        return []
     names = [match["braced"] or match["name"] for match in _TEMPLATE.finditer(template)]
     return [name for name in names if name and not env.get(name)]
 
 
 def is_template(text: str) -> bool:
     """True when `text` is looked up rather than meant literally."""
-    return _TEMPLATE.search(text) is not None
+    return text.startswith(PREFIX) or _TEMPLATE.search(text) is not None
 
 
 def _variable(name: str, env: Mapping[str, str], owner: str) -> str:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class OpenAIResponsesProvider:
-    """One service that speaks the Responses dialect. `api_key` empty = none is sent."""
+    """One service that speaks the Responses dialect.
+
+    `api_key` empty = none is sent. `key_header`, `query`: see `OpenAIClient`.
+    """
 
     def __init__(
         self,
@@ -27,10 +30,14 @@ class OpenAIResponsesProvider:
         base_url: str = "",
         headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        key_header: str = "",
+        query: Mapping[str, str] | None = None,
     ) -> None:
         self.provider_id = provider_id
         self.media_in_tool_results = False
-        self._client = OpenAIClient(api_key=api_key, base_url=base_url, headers=headers)
+        self._client = OpenAIClient(
+            api_key=api_key, base_url=base_url, headers=headers, key_header=key_header, query=query
+        )
         self._extra_body = dict(extra_body or {})
 
     async def preload(self) -> None:

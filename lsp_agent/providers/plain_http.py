@@ -76,7 +76,9 @@ class PlainHttp:
         if local is not None:
             return local
         limits = http.Limits(max_connections=1000, max_keepalive_connections=100)
-        made: httpx2.AsyncClient = http.AsyncClient(timeout=http.Timeout(None, connect=CONNECT_TIMEOUT_S), limits=limits)
+        made: httpx2.AsyncClient = http.AsyncClient(
+            timeout=http.Timeout(None, connect=CONNECT_TIMEOUT_S), limits=limits
+        )
         return made
 
 

@@ -5,6 +5,7 @@ demonstration. A failed key never falls through to another provider.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,13 +14,16 @@ from lsp_agent.domain.model import Model
 from lsp_agent.ports.provider import Provider
 from lsp_agent.providers.adapters import Preloadable, make_adapter, service_type
 from lsp_agent.providers.catalog import SERVICES, KnownService, known_service
+from lsp_agent.providers.content import merged
 from lsp_agent.providers.keys import is_template, missing_variables
 from lsp_agent.providers.keys import resolve as resolve_template
 from lsp_agent.providers.probe import LocalServer, probe_local
-from lsp_agent.providers.settings import ProviderSettings, ProvidersSettings
+from lsp_agent.providers.settings import ADAPTER_OPTIONS, ProviderSettings, ProvidersSettings
 
 SCRIPTED_ID = "scripted"
-_NEEDS_KEY = frozenset({"anthropic", "openai", "openrouter", "vercel"})
+_NEEDS_KEY = frozenset({"anthropic", "google", "openai", "openrouter", "vercel", "vertex"})
+_REFRESH_HOLDS_S = 30.0
+"""A refusal that comes this soon after new credentials were read is of a request that still had the old ones."""
 _SECRET_HEADERS = ("authorization", "key", "token", "secret", "cookie")
 _DEMO = Model(SCRIPTED_ID, "demo", name="Demonstration (no model)", context_window=0, flat_rate=True)
 
@@ -64,6 +68,7 @@ class ProviderRegistry:
         *,
         on_secret: Callable[[str], None] = _nobody,
         probe: Callable[[], Awaitable[LocalServer | None]] = probe_local,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._env = env
@@ -73,6 +78,9 @@ class ProviderRegistry:
         self._local: LocalServer | None = None
         self._live: dict[str, _Live] = {}
         self._retired: list[Provider] = []
+        self._monotonic_s = monotonic_s
+        self._refreshing: dict[str, asyncio.Task[bool]] = {}
+        self._refreshed_at_s: dict[str, float] = {}
 
     async def prepare(self) -> None:
         """Look for a local server, once, when nothing else is configured. To be awaited before the first `resolve`.
@@ -123,15 +131,29 @@ class ProviderRegistry:
         return live.adapter
 
     async def refresh_credentials(self, model: Model) -> bool:
-        live = self._live.get(model.provider_id)
-        settings = self._provider(model.provider_id, self._settings())
+        """See the port. Sessions that are refused at the same time share one look-up, and its result."""
+        provider_id = model.provider_id
+        running = self._refreshing.get(provider_id)
+        if running is None:
+            running = self._refreshing[provider_id] = asyncio.ensure_future(self._refresh(provider_id))
+            running.add_done_callback(lambda _: self._refreshing.pop(provider_id, None))
+        # a cancelled session must not take the look-up of the others with it
+        return await asyncio.shield(running)
+
+    async def _refresh(self, provider_id: str) -> bool:
+        last = self._refreshed_at_s.get(provider_id)
+        if last is not None and self._monotonic_s() - last < _REFRESH_HOLDS_S:
+            return True
+        live = self._live.get(provider_id)
+        settings = self._provider(provider_id, self._settings())
         try:
             key = await self._key(settings)
         except ProviderError:
             return False
         if live is None or key == live.key:
             return False
-        self._retire(model.provider_id)
+        self._retire(provider_id)
+        self._refreshed_at_s[provider_id] = self._monotonic_s()
         return True
 
     def models(self) -> Sequence[Model]:
@@ -145,7 +167,7 @@ class ProviderRegistry:
         for block in settings.providers:
             found += self._models_of(self._provider(block.provider_id, settings))
         for service in SERVICES:
-            if self._key_name(service):
+            if self._key_name(service) and service.large:
                 found += self._models_of(self._provider(service.provider_id, settings))
         if self._local is not None:
             found += self._local.settings.models
@@ -155,6 +177,8 @@ class ProviderRegistry:
         """Close every adapter. Bounded, may be called twice."""
         if self._probing is not None:
             self._probing.cancel()
+        for task in list(self._refreshing.values()):
+            task.cancel()
         for provider_id in list(self._live):
             self._retire(provider_id)
         retired, self._retired = self._retired, []
@@ -181,7 +205,7 @@ class ProviderRegistry:
             return Choice(model, model, "a script is configured", local=True, is_configured=True)
         for service in SERVICES:
             name = self._key_name(service)
-            if name:
+            if name and service.large:
                 large = self._named(f"{service.provider_id}/{service.large}", settings)
                 small_ref = settings.small or f"{service.provider_id}/{service.small}"
                 reason = f"{name} is set in the environment"
@@ -198,13 +222,24 @@ class ProviderRegistry:
             if model.model_id == model_id:
                 return model
         name = "Demonstration (no model)" if block.type == SCRIPTED_ID else model_id
-        return Model(provider_id, model_id, name=name, flat_rate=block.flat_rate or block.type == SCRIPTED_ID)
+        flat_rate = block.flat_rate or block.type == SCRIPTED_ID
+        return Model(provider_id, model_id, name=name, flat_rate=flat_rate, options=_sent_options(block))
 
     def _models_of(self, block: ProviderSettings) -> list[Model]:
         service = known_service(block.provider_id)
         known = [] if service is None else list(service.models)
         own = {model.model_id for model in block.models}
         models = [*block.models, *[model for model in known if model.model_id not in own]]
+        sent = _sent_options(block)
+        if sent:
+            # catalogue < provider < model (CORE 17.3)
+            models = [
+                replace(
+                    model,
+                    options=merged(sent, model.options) if model.model_id in own else merged(model.options, sent),
+                )
+                for model in models
+            ]
         if block.flat_rate:
             models = [replace(model, flat_rate=True) for model in models]
         return [
@@ -227,12 +262,14 @@ class ProviderRegistry:
             return block
         block = block or ProviderSettings(provider_id, service.type)
         name = self._key_name(service) or service.key_names[0]
+        kind = block.type or service.type
+        default = service.base_url if kind == service.type else service.compat_url or service.base_url
         urls = [self._env[url] for url in service.base_url_names if self._env.get(url)]
         return replace(
             block,
-            type=block.type or service.type,
-            api_key=block.api_key or f"${name}",
-            base_url=block.base_url or (urls[0] if urls else service.base_url),
+            type=kind,
+            api_key=block.api_key or (f"${name}" if service.needs_key or self._env.get(name) else ""),
+            base_url=block.base_url or (urls[0] if urls else default),
         )
 
     def _key_name(self, service: KnownService) -> str:
@@ -293,3 +330,8 @@ class ProviderRegistry:
         live = self._live.pop(provider_id, None)
         if live is not None:
             self._retired.append(live.adapter)
+
+
+def _sent_options(block: ProviderSettings) -> dict[str, object]:
+    """The block's options that are sent with every request."""
+    return {name: value for name, value in block.options.items() if name not in ADAPTER_OPTIONS}

@@ -22,7 +22,9 @@ class RoutedProvider:
         self._adapters = adapters
 
     async def preload(self) -> None:
-        """Nothing yet: which adapter is needed depends on the model."""
+        """Import what every adapter needs, off the event loop."""
+        for adapter in self._adapters.values():
+            await adapter.preload()
 
     async def stream(self, request: Request) -> AsyncIterator[Sequence[StreamEvent]]:
         adapter = self._adapters[self._choose(request.model.model_id)]

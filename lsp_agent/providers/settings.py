@@ -10,17 +10,30 @@ from typing import Any
 
 from lsp_agent.domain.model import Model
 
-SUPPORTED_TYPES = frozenset({"anthropic", "openai", "openai-compat", "openrouter", "vercel", "scripted"})
+SUPPORTED_TYPES = frozenset(
+    {
+        "anthropic",
+        "azure",
+        "bedrock",
+        "google",
+        "openai",
+        "openai-compat",
+        "openrouter",
+        "scripted",
+        "vercel",
+        "vertex",
+    }
+)
 COMPATIBLE_ALIASES = frozenset({"litellm", "ollama", "omlx", "llamacpp", "lmstudio"})
 """Types that are openai-compat under another name (CORE 17.1)."""
 PLANNED_TYPES: Mapping[str, str] = {
-    "azure": "use type `openai` with the deployment's `base_url`, or an OpenAI-compatible gateway",
-    "bedrock": "use an OpenAI-compatible gateway for Bedrock with type `openai-compat`",
-    "google": "use Gemini's OpenAI-compatible endpoint with type `openai-compat` (provider id `gemini` does so)",
-    "vertex": "use an OpenAI-compatible gateway for Vertex with type `openai-compat`",
     "embedded": "start a local server (Ollama, LM Studio, llama.cpp) and use type `openai-compat`",
 }
 """Types the configuration knows and this version has no adapter for, with what to do instead."""
+ADAPTER_OPTIONS = frozenset(
+    {"api", "api_version", "hold_dir", "location", "profile", "project", "region", "replay_reasoning", "script"}
+)
+"""Options of a provider's block that say how to reach it; all others are sent with every request of its models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +45,7 @@ class ProviderSettings:
     base_url: str = ""
     """Empty = the well-known address of the type. May hold `$NAME`."""
     api_key: str = ""
-    """Template; empty = no key is sent."""
+    """Template, or `keyring:SERVICE/NAME`; empty = no key is sent."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with every request; values may be templates."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
@@ -40,8 +53,10 @@ class ProviderSettings:
     flat_rate: bool = False
     models: tuple[Model, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    """`api` (`responses` or `chat`, for type openai), `replay_reasoning` (bool, for compatible servers that want their
-    `reasoning_content` back); for type scripted `script` (path of a script) and `hold_dir`."""
+    """`api` (`responses` or `chat`, for types openai and azure), `replay_reasoning` (bool, for compatible servers that
+    want their `reasoning_content` back), `api_version` (azure), `region` and `profile` (bedrock), `project` and
+    `location` (vertex), `script` (path of a script) and `hold_dir` (scripted); the rest are provider options of every
+    model (CORE 17.3)."""
 
 
 @dataclass(frozen=True, slots=True)

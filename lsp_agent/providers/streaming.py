@@ -181,7 +181,7 @@ async def _close(response: "httpx2.Response", reads: "Reads", *, drain: bool) ->
 class Reads:
     """The bytes of a stream, joined to what one network read has brought.
 
-    An HTTP client gives out every chunk by itself, and services send a chunk an event: hundreds may lie ready. A task of
+    An HTTP client gives out every chunk by itself, and services send one an event: hundreds may lie ready. A task of
     its own collects them while none has to be waited for, so everything behind it works once a read, not once a delta.
     Nothing is read before the first item is asked for.
     """

@@ -1,7 +1,7 @@
 """Where models live at Vertex: the addresses of a project and a location. Pure.
 
 The key is an OAuth access token, usually `api_key = "$(gcloud auth print-access-token)"`; it lives for an hour and is
-read again when the service refuses it. Source: Vertex AI, "publishers.models.streamGenerateContent", `streamRawPredict`.
+read again when the service refuses it. Source: Vertex AI, `streamGenerateContent` and `streamRawPredict`.
 """
 
 from collections.abc import Mapping

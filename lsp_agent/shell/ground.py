@@ -16,8 +16,9 @@ SECRET_PLACES = (
     ".netrc", "_netrc", ".git-credentials", ".npmrc", ".pypirc", ".pgpass", ".my.cnf", ".vault-token", ".terraform.d",
     ".password-store", ".local/share/keyrings", ".mozilla", ".config/google-chrome", ".config/chromium", ".thunderbird",
     ".bash_history", ".zsh_history", ".python_history", ".node_repl_history", ".psql_history", ".claude",
-    ".claude.json", ".codex", ".gemini", ".config/crush", ".local/share/crush", ".config/lsp-agent", ".local/state/lsp-agent",
-    ".local/share/lsp-agent", ".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials", ".config/rclone",
+    ".claude.json", ".codex", ".gemini", ".config/crush", ".local/share/crush", ".config/lsp-agent",
+    ".local/state/lsp-agent", ".local/share/lsp-agent", ".cargo/credentials", ".cargo/credentials.toml",
+    ".gem/credentials", ".config/rclone",
 )  # fmt: skip
 """Below the home directory, hidden from every command."""
 SYSTEM_SECRETS = (
@@ -32,9 +33,9 @@ SYSTEM_SECRETS = (
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt", "nix", "sys", "gnu")
 """Of the root directory, what a command that only reads gets to see."""
 NEVER_MADE = (
-    ".mcp.json", ".lsp-agent.toml", ".lsp-agent", ".envrc", ".husky", ".vscode", ".idea", ".claude", ".cursor", ".codex",
-    ".devcontainer", ".gitmodules", ".pre-commit-config.yaml", ".github/workflows", ".github/actions", ".gitlab-ci.yml",
-    ".circleci", "CLAUDE.md", "AGENTS.md", ".cursorrules", ".nvim.lua", ".exrc", ".npmrc", ".zed", ".helix",
+    ".mcp.json", ".lsp-agent.toml", ".lsp-agent", ".envrc", ".husky", ".vscode", ".idea", ".claude", ".cursor",
+    ".codex", ".devcontainer", ".gitmodules", ".pre-commit-config.yaml", ".github/workflows", ".github/actions",
+    ".gitlab-ci.yml", ".circleci", "CLAUDE.md", "AGENTS.md", ".cursorrules", ".nvim.lua", ".exrc", ".npmrc", ".zed", ".helix",
 )  # fmt: skip
 """Protected names that a command may not bring into being; what it makes all the same is renamed when it has ended.
 

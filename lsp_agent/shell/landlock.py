@@ -36,10 +36,10 @@ def abi() -> int:
         return 0
 
 
-def restrict(readable: Sequence[str], writable: Sequence[str]) -> None:
+def restrict(readable: Sequence[str], writable: Sequence[str], listable: Sequence[str] = ()) -> None:
     """Confine this process for good: no TCP, no signal or abstract socket out of the domain, files as given.
 
-    A path that is not there is left out. Raises: LandlockError.
+    `listable`: below them, names may be seen. A path that is not there is left out. Raises: LandlockError.
     """
     version = abi()
     if version < MINIMUM_ABI:
@@ -54,6 +54,8 @@ def restrict(readable: Sequence[str], writable: Sequence[str]) -> None:
     try:
         for path in readable:
             _allow(ruleset, path, rights & _READING)
+        for path in listable:
+            _allow(ruleset, path, rights & _READ_DIR)
         for path in writable:
             _allow(ruleset, path, rights)
         libc = ctypes.CDLL(None, use_errno=True)

@@ -142,8 +142,10 @@ class Sandbox:
         hidden = [path for path in hidden if path not in above]
         found = [await self._look(root) for root in roots]
         secrets = [path for one in found for path in one.secret] if reading else []
+        programs = search_path(self._environ.get("PATH", ""), roots)
         visible = [
-            *search_path(self._environ.get("PATH", ""), roots),
+            *programs,
+            *[str(Path(entry).parent) for entry in programs if Path(entry).name == "shims"],
             *[str(path) for path in (home / ".gitconfig", home / ".config" / "git") if path.exists()],
         ]
         ground = Ground(
@@ -201,6 +203,7 @@ def build_order(tier: str, ground: Ground, order: Order) -> Order:
             seccomp=seccomp.filter_bytes(sockets=families, keep_ownership=True) or b"",
             landlock={
                 "readable": readable_places(ground),
+                "listable": ground.roots,
                 "writable": [*writable, "/dev/null", "/dev/zero", "/dev/full"],
             },
         )

@@ -99,7 +99,8 @@ def _confine(order: dict[str, Any]) -> None:
     elif order.get("landlock") is not None:
         from lsp_agent.shell import landlock
 
-        landlock.restrict(order["landlock"]["readable"], order["landlock"]["writable"])
+        rules = order["landlock"]
+        landlock.restrict(rules["readable"], rules["writable"], rules["listable"])
         if not program:
             raise OSError("there is no system-call filter for this machine")
         _load_filter(program)

@@ -11,6 +11,7 @@ from lsp_agent.wire.request import (
     METHOD_NOT_FOUND,
     NOT_INITIALIZED,
     OVERLOADED,
+    SHUTTING_DOWN,
     Request,
     RpcError,
 )
@@ -64,7 +65,8 @@ class Admission:
         if self.stage is Stage.READY and method == "initialize":
             return RpcError(INVALID_REQUEST, "The server is already initialized")
         if self.stage not in (Stage.NEW, Stage.READY):
-            return RpcError(INVALID_REQUEST, "The server is shutting down", {"kind": "ShuttingDown"})
+            code = SHUTTING_DOWN if method.startswith("agent/") else INVALID_REQUEST  # LSP's word for LSP's methods
+            return RpcError(code, "The server is shutting down", {"kind": "ShuttingDown"})
         if method not in self._methods:
             return RpcError(METHOD_NOT_FOUND, "Method not found")
         if not isinstance(params, dict):
@@ -82,6 +84,7 @@ class Admission:
             return None
         return RpcError(
             OVERLOADED,
+            SHUTTING_DOWN,
             "Too many requests are waiting for an answer",
             {"kind": "Overloaded", "retryable": True, "retryAfterMs": self._limits.retry_after_ms},
         )

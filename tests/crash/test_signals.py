@@ -255,3 +255,20 @@ async def test_F33_a_second_server_says_who_holds_the_data_directory_and_serves_
     await third.initialize(agent={"protocolVersions": [1]}, root=world.project)
     await third.request("agent/status")
     assert await third.shutdown() == 0
+
+
+@pytest.mark.parametrize("point", ["close.before", "close.after", "terminal.before", "terminal.after"])
+async def test_F02_a_shutdown_that_is_killed_half_way_leaves_one_end_for_the_run(world, start, point):
+    async with await world.start(point) as client:
+        session = await stalled(client, world)
+        client.terminate()
+        assert await ended(client) == -signal.SIGKILL
+    world.judge_between(killed=True)
+    client = await start()
+    await client.initialize(agent={"protocolVersions": [1]}, root=world.project)
+    await client.request("agent/session/attach", {"sessionId": session, "afterSeq": 0})
+    assert (await client.until_complete("r1"))["stopReason"] == "interrupted"
+    assert (await client.until_complete("r2"))["stopReason"] == "end_turn"
+    assert [end["runId"] for end in terminals(world)] == ["r1", "r2"]
+    assert not [m for m in client.messages if m.get("method") == "window/showMessage"]
+    assert world.oracle.violations == []

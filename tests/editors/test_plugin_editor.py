@@ -15,7 +15,7 @@ TITLE: dict[str, Any] = {"aside": True, "times": 0, "do": [{"text": "A title"}]}
 
 OTHER_SERVER = r"""
 -- a language server inside Neovim that speaks UTF-16 and knows one definition
-vim.lsp.start({ name = 'other', root_dir = vim.fn.getcwd(), cmd = function()
+vim.lsp.start({ name = 'other', root_dir = vim.fn.getcwd(), cmd = function(dispatchers)
   local closing = false
   return {
     request = function(method, params, callback)
@@ -32,7 +32,13 @@ vim.lsp.start({ name = 'other', root_dir = vim.fn.getcwd(), cmd = function()
       end
       return true, 1
     end,
-    notify = function(method) closing = closing or method == 'exit' return true end,
+    notify = function(method)
+      if method == 'exit' then
+        closing = true
+        dispatchers.on_exit(0, 0)
+      end
+      return true
+    end,
     is_closing = function() return closing end,
     terminate = function() closing = true end,
   }

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.editors.plugin import PluginNvim, git_workspace
@@ -47,10 +48,9 @@ def test_a_killed_editor_finds_its_session_again(tmp_path: Path, workspace: Path
     nvim.until(lambda: nvim.held("half") and "Half of the second" in nvim.chat())
     before, server = nvim.view(), server_pid(nvim)
     nvim.kill()
-    deadline = time.monotonic() + 20
-    while Path(f"/proc/{server}").exists() and time.monotonic() < deadline:
-        os.sched_yield()
-    assert not Path(f"/proc/{server}").exists(), "the server ends with its editor"
+    # the server ends with its editor
+    psutil.wait_procs([psutil.Process(server)] if psutil.pid_exists(server) else [], timeout=20)
+    assert not psutil.pid_exists(server)
 
     with PluginNvim(tmp_path / "home", workspace, script) as again:
         again.open(workspace / "a.py")

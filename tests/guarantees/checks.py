@@ -54,10 +54,12 @@ def _responses(client: Client) -> None:
             if "error" in message:
                 error = message["error"]
                 assert isinstance(error["code"], int), error
-                if error["code"] not in (-32601, -32700, -32600, -32800, -32002, -32603):
-                    assert isinstance(error["data"]["kind"], str), error
-                    assert isinstance(error["data"]["retryable"], bool), error
-                assert "Traceback" not in repr(error)
+                assert isinstance(error["data"]["kind"], str), error
+                assert isinstance(error["data"]["retryable"], bool), error
+                assert error["code"] != -32602 or isinstance(error["data"]["path"], str), error
+                assert error["code"] != -32603 or error["data"]["kind"] != "Internal", error
+                for leak in ("Traceback", "/lsp_agent/", "site-packages", "pydantic", "/data"):
+                    assert leak not in repr(error), error
             result = message.get("result")
             if isinstance(result, dict):
                 for name in ("sessionId", "runId"):
@@ -127,9 +129,18 @@ def complete(event: dict[str, Any]) -> None:
     """One `agent/runComplete` has the fields of PROTOCOL 9 in a combination that is allowed."""
     assert event["stopReason"] in STOPS, event
     assert event["cancelled"] is (event["stopReason"] == "cancelled"), event
-    assert {"sessionId", "runId", "seq", "messageId", "text", "error", "usage", "changes", "steps", "durationMs"} <= set(
-        event
-    )
+    assert {
+        "sessionId",
+        "runId",
+        "seq",
+        "messageId",
+        "text",
+        "error",
+        "usage",
+        "changes",
+        "steps",
+        "durationMs",
+    } <= set(event)
     assert set(event["usage"]) >= {"input", "output", "cacheRead", "cacheWrite", "costUsd", "estimated"}
     assert set(event["changes"]) >= {"files", "added", "removed"}
     if event["error"] is not None:

@@ -29,7 +29,16 @@ async def test_the_server_block_says_what_it_can(world: World):
     assert status["connections"] == 1
     assert status["busy"] is False
     assert status["droppedChunks"] == 0
-    assert set(status) >= {"busy", "sessions", "queued", "connections", "droppedChunks", "version", "instanceId", "logPath"}
+    assert set(status) >= {
+        "busy",
+        "sessions",
+        "queued",
+        "connections",
+        "droppedChunks",
+        "version",
+        "instanceId",
+        "logPath",
+    }
     assert set(status["sessions"]) >= {"open", "busy"}
     again = await world_restart(world, client)
     assert agent_of(again)["instanceId"] != block["instanceId"]
@@ -52,7 +61,9 @@ async def test_no_common_version_refuses_the_agents_methods_and_nothing_else(wor
 
 
 async def test_a_newer_client_that_also_speaks_version_1(world: World):
-    client = await world.start(agent={"protocolVersions": [7, 1], "somethingNew": {"a": 1}, "ui": {"permission": "hologram"}})
+    client = await world.start(
+        agent={"protocolVersions": [7, 1], "somethingNew": {"a": 1}, "ui": {"permission": "hologram"}}
+    )
     assert agent_of(client)["protocolVersion"] == 1
     assert (await turn(client))[1]["stopReason"] == "end_turn"
 
@@ -91,7 +102,9 @@ async def test_tier_0_gets_no_event_it_did_not_ask_for(world: World):
 
 
 async def test_events_can_be_switched_off_and_opted_out_of(world: World):
-    client = await world.start(agent={"protocolVersions": [1], "events": {"enabled": True, "optOut": ["agent_message_chunk", "usage_update"]}})
+    client = await world.start(
+        agent={"protocolVersions": [1], "events": {"enabled": True, "optOut": ["agent_message_chunk", "usage_update"]}}
+    )
     world.fake.push([text("abc", deltas=3), tool("ls", {}), usage(1, 1)], [text("d")])
     result, _ = await turn(client)
     await idle(client, result["sessionId"])
@@ -124,7 +137,9 @@ async def test_attach_in_initialize_replays(world: World):
     result, done = await turn(client)
     await idle(client, result["sessionId"])
     await client.shutdown()
-    second = await world.start(agent={"protocolVersions": [1], "attach": [{"sessionId": result["sessionId"], "afterSeq": 2}]})
+    second = await world.start(
+        agent={"protocolVersions": [1], "attach": [{"sessionId": result["sessionId"], "afterSeq": 2}]}
+    )
     await second.until_complete(result["runId"])
     assert second.events(result["sessionId"])[0]["seq"] == 3
     assert second.events(result["sessionId"])[0]["seq"] == 3
@@ -143,7 +158,10 @@ async def test_attach_in_initialize_replays(world: World):
         (b'{"jsonrpc":"2.0","id":77,"method":"agent/nothing","params":{}}', -32601),
         (b'{"jsonrpc":"2.0","id":77,"method":"agent/status","params":[]}', -32602),
         (b'{"jsonrpc":"2.0","id":77,"method":"agent/status","params":"x"}', -32602),
-        (b'{"jsonrpc":"2.0","id":77,"method":"agent/run","params":{"prompt":' + b"[" * 5000 + b"]" * 5000 + b"}}", None),
+        (
+            b'{"jsonrpc":"2.0","id":77,"method":"agent/run","params":{"prompt":' + b"[" * 5000 + b"]" * 5000 + b"}}",
+            None,
+        ),
     ],
 )
 async def test_malformed_messages_are_answered_once_and_survived(world: World, body: bytes, code: int | None):
@@ -183,8 +201,8 @@ async def test_before_initialize_and_after_shutdown(world: World):
     assert (await refused(client, "initialize", {})).code == -32600
     await client.request("shutdown")
     error = await refused(client, "agent/run", {"prompt": "x"})
-    assert error.code in (-31014, -32600)
-    assert error.kind == "ShuttingDown"
+    assert (error.code, error.kind) == (-31014, "ShuttingDown")
+    assert (await refused(client, "textDocument/codeAction", {})).code == -32600
     client.notify("exit")
     assert await client.wait_exit() == 0
 
@@ -232,7 +250,10 @@ async def test_11_the_1001st_queued_run_is_refused(world: World):
     client = await world.start()
     session, _, _ = await begin(client, world.fake)
     for first in range(0, 1000, 50):
-        runs = [client.begin("agent/run", {"sessionId": session, "runId": f"q{n}", "prompt": "p"})[1] for n in range(first, first + 50)]
+        runs = [
+            client.begin("agent/run", {"sessionId": session, "runId": f"q{n}", "prompt": "p"})[1]
+            for n in range(first, first + 50)
+        ]
         for future in runs:
             assert (await future)["state"] == "queued"
     error = await refused(client, "agent/run", {"sessionId": session, "runId": "q1000", "prompt": "p"})

@@ -22,9 +22,17 @@ BAD = [
     ("agent/run", {"prompt": "x", "whenBusy": 5}, "whenBusy"),
     ("agent/run", {"prompt": "x", "attachments": {}}, "attachments"),
     ("agent/run", {"prompt": "x", "attachments": [{"type": "file"}]}, "attachments[0].uri"),
-    ("agent/run", {"prompt": "x", "attachments": [{"type": "text", "text": "a"}, {"type": "hologram"}]}, "attachments[1].type"),
+    (
+        "agent/run",
+        {"prompt": "x", "attachments": [{"type": "text", "text": "a"}, {"type": "hologram"}]},
+        "attachments[1].type",
+    ),
     ("agent/run", {"prompt": "x", "attachments": [{"type": "image"}]}, "attachments[0]"),
-    ("agent/run", {"prompt": "x", "attachments": [{"type": "image", "data": "!!", "mimeType": "image/png"}]}, "attachments[0].data"),
+    (
+        "agent/run",
+        {"prompt": "x", "attachments": [{"type": "image", "data": "!!", "mimeType": "image/png"}]},
+        "attachments[0].data",
+    ),
     ("agent/run", {"prompt": "x", "options": 5}, "options"),
     ("agent/run", {"prompt": "x", "options": {"temperature": "hot"}}, "options.temperature"),
     ("agent/run", {"prompt": "x", "options": {"maxSteps": -1}}, "options.maxSteps"),
@@ -109,7 +117,9 @@ async def test_answers_to_questions_nobody_asked_are_results(shared: Shared):
     )
     assert answer["accepted"] is False
     assert set(answer) >= {"resolvedBy", "outcome"}
-    answer = await shared.client.request("agent/permission/respond", {"requestId": "p", "outcome": {"type": "whatever"}})
+    answer = await shared.client.request(
+        "agent/permission/respond", {"requestId": "p", "outcome": {"type": "whatever"}}
+    )
     assert answer["accepted"] is False
     answer = await shared.client.request("agent/question/respond", {"requestId": "q", "action": "decline"})
     assert answer["accepted"] is False
@@ -121,7 +131,9 @@ async def test_unknown_enum_values_are_tolerated(shared: Shared):
     assert result["state"] == "running"
 
 
-@pytest.mark.parametrize("method", ["agent/models/list", "agent/tools/list", "agent/commands/list", "agent/rules/list", "agent/mcp/list"])
+@pytest.mark.parametrize(
+    "method", ["agent/models/list", "agent/tools/list", "agent/commands/list", "agent/rules/list", "agent/mcp/list"]
+)
 async def test_every_list_answers_and_pages(shared: Shared, method):
     whole = await shared.client.request(method)
     name = next(key for key in whole if isinstance(whole[key], list))

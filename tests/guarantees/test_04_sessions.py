@@ -115,9 +115,7 @@ async def test_a_title_is_made_and_a_users_title_stays(shared: Shared):
     named = await shared.client.until_event("session_info_update", result["sessionId"])
     assert named["update"]["title"] == "A short title"
     await shared.client.request("agent/session/rename", {"sessionId": result["sessionId"], "title": "Mine"})
-    await shared.client.until(
-        lambda m: (m.get("params") or {}).get("update", {}).get("title") == "Mine"
-    )
+    await shared.client.until(lambda m: (m.get("params") or {}).get("update", {}).get("title") == "Mine")
     assert (await info(shared, result["sessionId"]))["title"] == "Mine"
     session = await shared.session(title="From the start")
     await turn(shared.client, sessionId=session)
@@ -143,8 +141,13 @@ async def test_fork_copies_up_to_a_message(shared: Shared):
     second, _ = await turn(shared.client, "second words", sessionId=session)
     await idle(shared.client, session)
     whole = (await shared.client.request("agent/session/fork", {"sessionId": session}))["sessionId"]
-    part = (await shared.client.request("agent/session/fork", {"sessionId": session, "atMessageId": result["messageId"]}))["sessionId"]
-    count = {s: len((await shared.client.request("agent/session/read", {"sessionId": s}))["messages"]) for s in (session, whole, part)}
+    part = (
+        await shared.client.request("agent/session/fork", {"sessionId": session, "atMessageId": result["messageId"]})
+    )["sessionId"]
+    count = {
+        s: len((await shared.client.request("agent/session/read", {"sessionId": s}))["messages"])
+        for s in (session, whole, part)
+    }
     assert count[session] == count[whole] == 4
     assert 0 < count[part] < 4
     _, done = await turn(shared.client, "third", sessionId=part)
@@ -160,20 +163,26 @@ async def test_export_in_both_formats(shared: Shared):
 
     result, _ = await turn(shared.client, "the prompt to export")
     for format_ in ("markdown", "json"):
-        exported = await shared.client.request("agent/session/export", {"sessionId": result["sessionId"], "format": format_})
+        exported = await shared.client.request(
+            "agent/session/export", {"sessionId": result["sessionId"], "format": format_}
+        )
         assert "the prompt to export" in exported["text"]
     assert json.loads(exported["text"])
 
 
 async def test_configure_changes_what_runs(shared: Shared):
     session = await shared.session()
-    answer = await shared.client.request("agent/session/configure", {"sessionId": session, "optionId": "mode", "value": "plan"})
+    answer = await shared.client.request(
+        "agent/session/configure", {"sessionId": session, "optionId": "mode", "value": "plan"}
+    )
     assert any(o.get("optionId", o.get("id")) == "mode" for o in answer["options"])
     shared.fake.push([tool("write", {"file_path": "planned.txt", "content": "x"}), usage(1, 1)], [text("ok")])
     await turn(shared.client, sessionId=session)
     assert not (shared.world.project / "planned.txt").exists()
     for option, value in (("mode", "yolo"), ("model.large", "nobody/nothing"), ("colour", "red"), ("mode", 5)):
-        error = await refused(shared.client, "agent/session/configure", {"sessionId": session, "optionId": option, "value": value})
+        error = await refused(
+            shared.client, "agent/session/configure", {"sessionId": session, "optionId": option, "value": value}
+        )
         assert error.code == -32602, (option, value)
         assert error.data["path"] in ("value", "optionId")
 
@@ -185,8 +194,10 @@ async def test_compact_by_hand(shared: Shared):
     await idle(shared.client, session)
     assert await shared.client.request("agent/session/compact", {"sessionId": session}) == {"state": "started"}
     await shared.client.until(
-        lambda m: (m.get("params") or {}).get("update", {}).get("sessionUpdate") == "compaction_update"
-        and m["params"]["update"]["status"] == "completed"
+        lambda m: (
+            (m.get("params") or {}).get("update", {}).get("sessionUpdate") == "compaction_update"
+            and m["params"]["update"]["status"] == "completed"
+        )
     )
     statuses = [e["update"]["status"] for e in shared.client.events(session, "compaction_update")]
     assert statuses == ["started", "completed"]
@@ -244,7 +255,11 @@ async def test_attach_beyond_the_end_and_in_the_middle(shared: Shared):
         result = await shared.client.request("agent/session/attach", {"sessionId": session, "afterSeq": after})
         assert (result["seq"], result["mode"]) == (seq, "replay")
         await shared.client.request("agent/status")
-        durable = [e["seq"] for e in shared.client.events(session) if e.get("update", {}).get("sessionUpdate") != "usage_update"]
+        durable = [
+            e["seq"]
+            for e in shared.client.events(session)
+            if e.get("update", {}).get("sessionUpdate") != "usage_update"
+        ]
         assert durable == list(range(after + 1, seq + 1))
     shared.client.recorded.clear()
     result = await shared.client.request("agent/session/attach", {"sessionId": session, "afterSeq": seq + 50})

@@ -16,12 +16,16 @@ def configure(world: World) -> None:
 
 async def asked(shared: Shared, name: str, **params):
     """A run that waits for the permission to write `name`: (session, run id, record)."""
-    shared.fake.push([text("I write. "), tool("write", {"file_path": name, "content": "w\n"}), usage(1, 1)], [text("after")])
+    shared.fake.push(
+        [text("I write. "), tool("write", {"file_path": name, "content": "w\n"}), usage(1, 1)], [text("after")]
+    )
     run_id = fresh()
     result = await shared.client.request("agent/run", {"runId": run_id, "prompt": "write", **params})
     event = await shared.client.until(
-        lambda m: (m.get("params") or {}).get("update", {}).get("sessionUpdate") == "permission_requested"
-        and m["params"]["runId"] == run_id
+        lambda m: (
+            (m.get("params") or {}).get("update", {}).get("sessionUpdate") == "permission_requested"
+            and m["params"]["runId"] == run_id
+        )
     )
     return result["sessionId"], run_id, event["params"]["update"]
 
@@ -32,12 +36,24 @@ def option(record, kind):
 
 async def respond(shared, record, kind, **more):
     outcome = {"type": "selected", "optionId": option(record, kind), **more}
-    return await shared.client.request("agent/permission/respond", {"requestId": record["requestId"], "outcome": outcome})
+    return await shared.client.request(
+        "agent/permission/respond", {"requestId": record["requestId"], "outcome": outcome}
+    )
 
 
 async def test_the_record_has_every_field(shared: Shared):
     session, run_id, record = await asked(shared, "fields.txt")
-    assert set(record) >= {"requestId", "sessionId", "runId", "toolCallId", "tool", "title", "subject", "options", "createdAt"}
+    assert set(record) >= {
+        "requestId",
+        "sessionId",
+        "runId",
+        "toolCallId",
+        "tool",
+        "title",
+        "subject",
+        "options",
+        "createdAt",
+    }
     assert (record["sessionId"], record["runId"], record["tool"]) == (session, run_id, "write")
     assert record["subject"]["type"] == "edit"
     assert "changes" in record["subject"]
@@ -92,7 +108,9 @@ async def test_a_rejection_without_a_message_ends_the_turn(shared: Shared):
     assert (await turn(shared.client, sessionId=session))[1]["stopReason"] == "end_turn"
 
 
-@pytest.mark.parametrize("outcome", [{"type": "cancelled"}, {"type": "beamed up"}, {"type": "selected", "optionId": "yes please"}])
+@pytest.mark.parametrize(
+    "outcome", [{"type": "cancelled"}, {"type": "beamed up"}, {"type": "selected", "optionId": "yes please"}]
+)
 async def test_what_is_not_understood_is_never_approval(shared: Shared, outcome):
     name = f"never-{outcome['type'][:4]}.txt"
     session, run_id, record = await asked(shared, name)
@@ -132,7 +150,11 @@ async def test_allow_session_is_not_asked_again_in_this_session_only(shared: Sha
     await respond(shared, record, "allow_session")
     await shared.client.until_complete(run_id)
     await idle(shared.client, session)
-    shared.fake.push([tool("view", {"file_path": "grant.txt"})], [tool("edit", {"file_path": "grant.txt", "old_string": "w", "new_string": "v"}), usage(1, 1)], [text("x")])
+    shared.fake.push(
+        [tool("view", {"file_path": "grant.txt"})],
+        [tool("edit", {"file_path": "grant.txt", "old_string": "w", "new_string": "v"}), usage(1, 1)],
+        [text("x")],
+    )
     before = len(shared.client.events(session, "permission_requested"))
     _, done = await turn(shared.client, sessionId=session)
     assert done["stopReason"] == "end_turn"
@@ -145,7 +167,11 @@ async def test_allow_session_is_not_asked_again_in_this_session_only(shared: Sha
 
 async def test_two_calls_of_one_step_are_asked_one_after_the_other_and_both_answered(shared: Shared):
     shared.fake.push(
-        [tool("write", {"file_path": "one.txt", "content": "1"}), tool("write", {"file_path": "two.txt", "content": "2"}), usage(1, 1)],
+        [
+            tool("write", {"file_path": "one.txt", "content": "1"}),
+            tool("write", {"file_path": "two.txt", "content": "2"}),
+            usage(1, 1),
+        ],
         [text("both")],
     )
     run_id = fresh()

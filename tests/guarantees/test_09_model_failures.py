@@ -33,7 +33,10 @@ async def test_every_dialect_runs_a_tool_and_answers(world: World, type_: str):
     world.configure(type_=type_)
     world.write("a.py", "contents of a\n")
     client = await world.start()
-    world.fake.push([text("Looking.", deltas=2), tool("view", {"file_path": "a.py"}), usage(100, 20, cache_read=10)], [text("Seen it", deltas=3), usage(150, 10)])
+    world.fake.push(
+        [text("Looking.", deltas=2), tool("view", {"file_path": "a.py"}), usage(100, 20, cache_read=10)],
+        [text("Seen it", deltas=3), usage(150, 10)],
+    )
     result, done = await turn(client)
     assert (done["stopReason"], done["text"], done["steps"]) == ("end_turn", "Seen it", 2)
     assert (done["usage"]["input"], done["usage"]["output"], done["usage"]["cacheRead"]) == (250, 30, 10)
@@ -96,7 +99,9 @@ async def test_429_waits_as_long_as_retry_after_says(world: World):
     assert 0.95 <= second.at_s - first.at_s < 2.5
 
 
-@pytest.mark.parametrize(("status", "kind"), [(429, "RateLimited"), (529, "Overloaded"), (500, "Provider"), (503, "Overloaded")])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(429, "RateLimited"), (529, "Overloaded"), (500, "Provider"), (503, "Overloaded")]
+)
 async def test_retries_that_are_used_up(world: World, status: int, kind: str):
     world.configure(limits="retries = 2")
     client = await world.start()
@@ -121,7 +126,9 @@ async def test_errors_that_are_not_retried(world: World, status: int):
 
 async def test_a_stream_cut_in_the_middle_is_taken_back_and_tried_again(world: World):
     client = await world.start()
-    world.fake.push([text("half of an ans", deltas=3), {"end": "abrupt"}], [text("the whole answer", deltas=4), usage(1, 1)])
+    world.fake.push(
+        [text("half of an ans", deltas=3), {"end": "abrupt"}], [text("the whole answer", deltas=4), usage(1, 1)]
+    )
     result, done = await turn(client)
     assert (done["stopReason"], done["text"]) == ("end_turn", "the whole answer")
     events = client.events(result["sessionId"], "agent_message")
@@ -134,7 +141,9 @@ async def test_a_stream_cut_in_the_middle_is_taken_back_and_tried_again(world: W
 async def test_a_retry_never_repeats_a_tool_that_has_run(world: World):
     client = await world.start()
     world.fake.push(
-        [tool("write", {"file_path": "once.txt", "content": "1"}), usage(1, 1)], [text("ha"), {"end": "abrupt"}], [text("done")]
+        [tool("write", {"file_path": "once.txt", "content": "1"}), usage(1, 1)],
+        [text("ha"), {"end": "abrupt"}],
+        [text("done")],
     )
     result, done = await turn(client)
     assert (done["stopReason"], done["steps"]) == ("end_turn", 2)
@@ -155,7 +164,9 @@ async def test_a_silent_stream_ends_in_a_time_out(world: World):
 async def test_pings_keep_a_stream_alive(world: World):
     world.configure(limits="stream_idle_s = 0.6\nretries = 0")
     client = await world.start()
-    world.fake.push([text("a"), *[step for _ in range(5) for step in ({"stall": 0.25}, {"ping": 1})], text("b"), usage(1, 1)])
+    world.fake.push(
+        [text("a"), *[step for _ in range(5) for step in ({"stall": 0.25}, {"ping": 1})], text("b"), usage(1, 1)]
+    )
     _, done = await turn(client)
     assert (done["stopReason"], done["text"]) == ("end_turn", "ab")
 
@@ -199,7 +210,10 @@ async def test_the_window_is_summarized_when_it_is_nearly_full(world: World):
 async def test_a_request_that_is_too_long_is_summarized_and_sent_again(world: World):
     client = await world.start()
     result, _ = await turn(client, "old words")
-    too_long = {"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long: 250000 tokens > 200000 maximum"}}
+    too_long = {
+        "type": "error",
+        "error": {"type": "invalid_request_error", "message": "prompt is too long: 250000 tokens > 200000 maximum"},
+    }
     world.fake.push([http(400, body=too_long)], [text("fits now"), usage(1, 1)])
     _, done = await turn(client, "new words", sessionId=result["sessionId"])
     assert done["stopReason"] == "end_turn" or done["error"]["kind"] == "ContextOverflow"
@@ -207,17 +221,25 @@ async def test_a_request_that_is_too_long_is_summarized_and_sent_again(world: Wo
 
 async def test_an_invalid_configuration_is_said_once_and_names_the_key(world: World):
     world.config.write_text(world.config.read_text() + "\n[agent2]\nx = 1\n[permissions2]\n")
-    text_ = world.config.read_text().replace('[agent]\n', '[agent]\nmax_steps = "many"\n')
+    text_ = world.config.read_text().replace("[agent]\n", '[agent]\nmax_steps = "many"\n')
     world.config.write_text(text_)
     client = await world.start()
-    shown = await client.until(lambda m: m.get("method") == "window/showMessage" and "max_steps" in m["params"]["message"])
+    shown = await client.until(
+        lambda m: m.get("method") == "window/showMessage" and "max_steps" in m["params"]["message"]
+    )
     assert "config.toml" in shown["params"]["message"]
     assert (await turn(client))[1]["stopReason"] == "end_turn"
 
 
 async def test_editor_settings_may_only_tighten(world: World):
     world.configure(permissions='mode = "ask"')
-    client = await world.start(options={"permissions": {"mode": "full-auto"}, "models": {"large": "evil/model"}, "agent": {"protocolVersions": [1]}})
+    client = await world.start(
+        options={
+            "permissions": {"mode": "full-auto"},
+            "models": {"large": "evil/model"},
+            "agent": {"protocolVersions": [1]},
+        }
+    )
     world.fake.push([tool("write", {"file_path": "w.txt", "content": "w"}), usage(1, 1)])
     run_id = fresh()
     session = (await client.request("agent/run", {"runId": run_id, "prompt": "x"}))["sessionId"]

@@ -39,7 +39,11 @@ async def random_request(client: Client, rng: random.Random, session: str, accep
             await client.request("agent/run", {"sessionId": session, "prompt": "a fold"})
         elif choice < 0.8:
             run_id = rng.choice([None, *[r for r, s in accepted.items() if s == session]])
-            params = {"sessionId": session, "queue": rng.choice(["keep", "drop"]), **({"runId": run_id} if run_id else {})}
+            params = {
+                "sessionId": session,
+                "queue": rng.choice(["keep", "drop"]),
+                **({"runId": run_id} if run_id else {}),
+            }
             await client.request("agent/cancel", params)
         elif choice < 0.95:
             listed = await client.request("agent/queue", {"sessionId": session})
@@ -96,17 +100,27 @@ async def test_10_03_killed_at_any_frame_and_attached_again_nothing_is_lost_or_t
     first.kill9()
     await first.wait_exit()
     check(first)
-    seen = [e for e in first.events(session) if "chunk" not in e and e.get("update", {}).get("sessionUpdate") != "usage_update"]
+    seen = [
+        e
+        for e in first.events(session)
+        if "chunk" not in e and e.get("update", {}).get("sessionUpdate") != "usage_update"
+    ]
     world.fake.turns.clear()
     second = await world.start()
-    result = await second.request("agent/session/attach", {"sessionId": session, "afterSeq": seen[-1]["seq"] if seen else 0})
+    result = await second.request(
+        "agent/session/attach", {"sessionId": session, "afterSeq": seen[-1]["seq"] if seen else 0}
+    )
     assert result["mode"] == "replay"
     ended = {run for run, _ in completes(first, session)}
     for run_id in runs:
         if run_id not in ended:
             await second.until_complete(run_id)
     await second.request("agent/status")
-    both = seen + [e for e in second.events(session) if "chunk" not in e and e.get("update", {}).get("sessionUpdate") != "usage_update"]
+    both = seen + [
+        e
+        for e in second.events(session)
+        if "chunk" not in e and e.get("update", {}).get("sessionUpdate") != "usage_update"
+    ]
     assert [e["seq"] for e in both] == list(range(1, len(both) + 1))
     assert [run for run, _ in completes(first, session) + completes(second, session)] == runs
     statuses = {}
@@ -115,7 +129,9 @@ async def test_10_03_killed_at_any_frame_and_attached_again_nothing_is_lost_or_t
             statuses[event["update"].get("messageId"), event["update"]["toolCallId"]] = event["update"]["status"]
     assert set(statuses.values()) <= {"completed", "failed", "rejected", "cancelled"}
     # what was announced as finished is stored
-    messages = {m["messageId"]: m for m in (await second.request("agent/session/read", {"sessionId": session}))["messages"]}
+    messages = {
+        m["messageId"]: m for m in (await second.request("agent/session/read", {"sessionId": session}))["messages"]
+    }
     for event in both:
         update = event.get("update", {})
         if update.get("sessionUpdate") == "agent_message" and update["content"]:

@@ -19,9 +19,7 @@ async def two(world: World, **how) -> tuple[Client, Client, Path]:
 
 def durable(client: Client, session: str) -> list[int]:
     events = client.events(session)
-    return [
-        e["seq"] for e in events if "chunk" not in e and e.get("update", {}).get("sessionUpdate") != "usage_update"
-    ]
+    return [e["seq"] for e in events if "chunk" not in e and e.get("update", {}).get("sessionUpdate") != "usage_update"]
 
 
 async def test_10_09_two_connections_see_the_same_durable_sequence(world: World):
@@ -90,7 +88,10 @@ async def test_05_the_first_answer_to_a_permission_wins(world: World):
     await first.request("agent/run", {"sessionId": session, "runId": run_id, "prompt": "x"})
     asked = (await second.until_event("permission_requested", session))["update"]
     await first.until_event("permission_requested", session)
-    answer = {"requestId": asked["requestId"], "outcome": {"type": "selected", "optionId": asked["options"][0]["optionId"]}}
+    answer = {
+        "requestId": asked["requestId"],
+        "outcome": {"type": "selected", "optionId": asked["options"][0]["optionId"]},
+    }
     results = await asyncio.gather(
         first.request("agent/permission/respond", answer), second.request("agent/permission/respond", answer)
     )

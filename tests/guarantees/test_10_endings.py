@@ -33,7 +33,9 @@ async def test_10_11_shutdown_interrupts_the_run_and_keeps_the_queue(world: Worl
     seq = client.events(session)[-1]["seq"]
     await client.request("shutdown")
     done = [m["params"] for m in client.messages if m.get("method") == "agent/runComplete"]
-    assert [(d["runId"], d["stopReason"], d["cancelled"], d["error"]) for d in done] == [(first, "interrupted", False, None)]
+    assert [(d["runId"], d["stopReason"], d["cancelled"], d["error"]) for d in done] == [
+        (first, "interrupted", False, None)
+    ]
     answer = next(at for at, m in enumerate(client.messages) if m.get("id") and m.get("result", 0) is None)
     complete = next(at for at, m in enumerate(client.messages) if m.get("method") == "agent/runComplete")
     assert complete < answer

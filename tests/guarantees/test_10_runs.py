@@ -33,7 +33,9 @@ async def test_10_01_the_response_to_attach_precedes_the_replay(shared: Shared):
     await shared.client.until(lambda m: (m.get("params") or {}).get("seq") == result["seq"])
     assert "result" in shared.client.messages[0]
     await shared.client.request("agent/status")
-    seqs = [e["seq"] for e in shared.client.events(session) if e.get("update", {}).get("sessionUpdate") != "usage_update"]
+    seqs = [
+        e["seq"] for e in shared.client.events(session) if e.get("update", {}).get("sessionUpdate") != "usage_update"
+    ]
     assert seqs[: result["seq"]] == list(range(1, result["seq"] + 1))
 
 
@@ -73,7 +75,12 @@ async def test_10_03_a_turn_without_run_id_completes_with_null(shared: Shared):
 async def test_10_03_a_run_and_its_cancel_in_one_write_complete_as_cancelled(shared: Shared):
     session = await shared.session()
     run_id = fresh()
-    run = {"jsonrpc": "2.0", "id": 9001, "method": "agent/run", "params": {"sessionId": session, "runId": run_id, "prompt": "x"}}
+    run = {
+        "jsonrpc": "2.0",
+        "id": 9001,
+        "method": "agent/run",
+        "params": {"sessionId": session, "runId": run_id, "prompt": "x"},
+    }
     cancel = {"jsonrpc": "2.0", "id": 9002, "method": "agent/cancel", "params": {"sessionId": session}}
     shared.client.raw(frame(run) + frame(cancel))
     done = await shared.client.until_complete(run_id)
@@ -136,7 +143,9 @@ async def test_10_03_clearing_the_queue_completes_every_item(shared: Shared):
     shared.fake.release(hold)
     await shared.client.until_complete(first)
     await idle(shared.client, session)
-    assert sorted(completes(shared.client, session)) == sorted([(first, "end_turn"), *[(r, "cancelled") for r in queued]])
+    assert sorted(completes(shared.client, session)) == sorted(
+        [(first, "end_turn"), *[(r, "cancelled") for r in queued]]
+    )
 
 
 async def test_10_03_send_now_cancels_the_active_run_and_runs_the_item_first(shared: Shared):
@@ -254,7 +263,9 @@ async def test_10_05_a_cancel_settles_open_tool_calls(shared: Shared, where: str
     if where == "streaming":
         shared.fake.push([tool("view", {"file_path": "nothing.py"}), text("x"), {"hold": hold}])
     else:
-        shared.fake.push([tool("view", {"file_path": "nothing.py"}), tool("ls", {}), usage(1, 1)], [text("y"), {"hold": hold}])
+        shared.fake.push(
+            [tool("view", {"file_path": "nothing.py"}), tool("ls", {}), usage(1, 1)], [text("y"), {"hold": hold}]
+        )
     run_id = fresh()
     session = (await shared.client.request("agent/run", {"runId": run_id, "prompt": "go"}))["sessionId"]
     await shared.client.until_event("agent_message_chunk", session)
@@ -271,10 +282,15 @@ async def test_10_05_a_cancel_settles_open_tool_calls(shared: Shared, where: str
 
 
 async def test_10_05_an_error_settles_open_tool_calls(shared: Shared):
-    shared.fake.push(*[[tool("view", {"file_path": "a"}), {"error_event": {"type": "invalid_request_error", "message": "no"}}]] * 5)
+    shared.fake.push(
+        *[[tool("view", {"file_path": "a"}), {"error_event": {"type": "invalid_request_error", "message": "no"}}]] * 5
+    )
     result, done = await turn(shared.client)
     assert done["stopReason"] == "error"
-    assert shared.client.events(result["sessionId"], "tool_call_update")[-1]["update"]["status"] in ("failed", "cancelled")
+    assert shared.client.events(result["sessionId"], "tool_call_update")[-1]["update"]["status"] in (
+        "failed",
+        "cancelled",
+    )
 
 
 async def test_10_06_a_full_upsert_equals_its_chunks_and_the_stored_message(shared: Shared):
@@ -306,7 +322,10 @@ async def test_10_07_a_cancel_after_completion_is_a_no_op_with_a_result(shared: 
             "cancelled": [],
             "notRunning": [run_id],
         }
-        assert await shared.client.request("agent/cancel", {"sessionId": session}) == {"cancelled": [], "notRunning": []}
+        assert await shared.client.request("agent/cancel", {"sessionId": session}) == {
+            "cancelled": [],
+            "notRunning": [],
+        }
     assert (await turn(shared.client, sessionId=session))[1]["stopReason"] == "end_turn"
 
 
@@ -323,7 +342,9 @@ async def test_10_07_cancel_of_one_queued_run_leaves_the_others(shared: Shared):
     second, third = fresh(), fresh()
     for run_id in (second, third):
         await shared.client.request("agent/run", {"sessionId": session, "runId": run_id, "prompt": "p"})
-    assert (await shared.client.request("agent/cancel", {"sessionId": session, "runId": second}))["cancelled"] == [second]
+    assert (await shared.client.request("agent/cancel", {"sessionId": session, "runId": second}))["cancelled"] == [
+        second
+    ]
     shared.fake.release(hold)
     await shared.client.until_complete(third)
     assert dict(completes(shared.client, session)) == {first: "end_turn", second: "cancelled", third: "end_turn"}
@@ -357,7 +378,10 @@ async def test_10_10_a_cancel_that_drops_the_queue_ends_all(shared: Shared):
 
 async def test_10_10_an_error_starts_the_next(shared: Shared):
     hold = fresh("hold")
-    shared.fake.push([text("x"), {"hold": hold}, {"error_event": {"type": "invalid_request_error", "message": "bad"}}], [text("fine")])
+    shared.fake.push(
+        [text("x"), {"hold": hold}, {"error_event": {"type": "invalid_request_error", "message": "bad"}}],
+        [text("fine")],
+    )
     first, second = fresh(), fresh()
     session = (await shared.client.request("agent/run", {"runId": first, "prompt": "a"}))["sessionId"]
     await shared.client.until_event("agent_message_chunk", session)
@@ -398,7 +422,11 @@ async def test_10_03_the_same_run_again_is_not_run_twice(shared: Shared):
     assert {**again, "seq": 0, "state": ""} == {**first, "seq": 0, "state": ""}
     assert again["state"] == "end_turn"
     assert len(shared.fake.requests) == asked
-    for changed in ({"prompt": "twice"}, {"options": {"maxSteps": 3}}, {"attachments": [{"type": "text", "text": "t"}]}):
+    for changed in (
+        {"prompt": "twice"},
+        {"options": {"maxSteps": 3}},
+        {"attachments": [{"type": "text", "text": "t"}]},
+    ):
         error = await refused(shared.client, "agent/run", {**params, **changed})
         assert (error.code, error.kind, error.data["state"]) == (-31007, "DuplicateRun", "end_turn")
 
@@ -428,7 +456,12 @@ async def test_10_03_the_same_run_again_while_it_is_active_or_queued(shared: Sha
 async def test_03_cancel_request_of_agent_run_never_cancels_the_run(shared: Shared):
     session = await shared.session()
     run_id = fresh()
-    run = {"jsonrpc": "2.0", "id": 9500, "method": "agent/run", "params": {"sessionId": session, "runId": run_id, "prompt": "x"}}
+    run = {
+        "jsonrpc": "2.0",
+        "id": 9500,
+        "method": "agent/run",
+        "params": {"sessionId": session, "runId": run_id, "prompt": "x"},
+    }
     shared.client.raw(frame(run) + frame({"jsonrpc": "2.0", "method": "$/cancelRequest", "params": {"id": 9500}}))
     assert (await shared.client.until_complete(run_id))["stopReason"] == "end_turn"
     answer = await shared.client.until(lambda m: m.get("id") == 9500 and "method" not in m)
@@ -500,7 +533,10 @@ async def test_08_the_loop_stop_tells_the_user(shared: Shared):
 
 
 async def test_08_todos_become_a_plan_update(shared: Shared):
-    todos = [{"content": "Do it", "status": "in_progress", "active_form": "Doing it"}, {"content": "Rest", "status": "pending", "active_form": "Resting"}]
+    todos = [
+        {"content": "Do it", "status": "in_progress", "active_form": "Doing it"},
+        {"content": "Rest", "status": "pending", "active_form": "Resting"},
+    ]
     shared.fake.push([tool("todos", {"todos": todos}), usage(1, 1)], [text("planned")])
     result, _ = await turn(shared.client)
     plan = shared.client.events(result["sessionId"], "plan_update")[-1]["update"]
@@ -553,7 +589,9 @@ async def test_03_positions_and_revisions_of_the_queue(shared: Shared):
     assert moved["revision"] == revision + 1
     error = await refused(client, "agent/queue", {"sessionId": session, "op": "clear", "ifRevision": revision})
     assert (error.code, error.kind, error.data["revision"]) == (-31012, "RevisionConflict", revision + 1)
-    edited = await client.request("agent/queue", {"sessionId": session, "op": "edit", "runId": a, "prompt": "new words"})
+    edited = await client.request(
+        "agent/queue", {"sessionId": session, "op": "edit", "runId": a, "prompt": "new words"}
+    )
     assert "new words" in edited["items"][1]["preview"]
     removed = await client.request(
         "agent/queue", {"sessionId": session, "op": "remove", "messageId": edited["items"][2]["messageId"]}

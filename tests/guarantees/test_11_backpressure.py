@@ -72,7 +72,9 @@ async def test_a_client_that_pauses_for_a_moment_misses_nothing(world: World):
 @pytest.mark.timeout(180)
 async def test_a_client_that_does_not_read_for_60_s_of_a_10_mb_answer(world: World):
     seconds = float(os.environ.get("LSP_AGENT_TEST_SILENCE_S", "60"))
-    measured = await never_reads(world, world.fake, pieces=10_240, per_s=10_240 / min(20.0, seconds / 2), silent_s=seconds)
+    measured = await never_reads(
+        world, world.fake, pieces=10_240, per_s=10_240 / min(20.0, seconds / 2), silent_s=seconds
+    )
     print({name: round(value, 1) for name, value in measured.items()})
     assert measured["p999_ms"] < 500
     assert measured["growth_mib"] < 250

@@ -68,7 +68,11 @@ async def test_a_selection_with_a_range_and_without(shared: Shared):
     assert "second" not in request
     shared.client.notify(
         "agent/editor/didChangeSelection",
-        {"uri": uri, "version": 1, "selections": [{"start": {"line": 1, "character": 0}, "end": {"line": 1, "character": 6}}]},
+        {
+            "uri": uri,
+            "version": 1,
+            "selections": [{"start": {"line": 1, "character": 0}, "end": {"line": 1, "character": 6}}],
+        },
     )
     request, _, _ = await sent(shared, {"type": "selection"})
     assert "second" in request
@@ -106,7 +110,9 @@ async def test_diagnostics_pushed_by_the_editor(shared: Shared):
         {"range": span, "message": "nothing is unresolved", "severity": 1, "source": "pyright"},
         {"range": span, "message": "a mere hint", "severity": 4},
     ]
-    shared.client.notify("agent/editor/didPublishDiagnostics", {"uri": uri, "version": 1, "server": "pyright", "items": items})
+    shared.client.notify(
+        "agent/editor/didPublishDiagnostics", {"uri": uri, "version": 1, "server": "pyright", "items": items}
+    )
     request, _, _ = await sent(shared, {"type": "diagnostics", "uri": uri, "severity": 2})
     assert "nothing is unresolved" in request
     assert "a mere hint" not in request
@@ -117,7 +123,8 @@ async def test_diagnostics_pushed_by_the_editor(shared: Shared):
 async def test_10_12_a_version_on_its_way_is_waited_for(shared: Shared):
     uri, document = opened(shared, "wait.py", "", "one\n")
     future = shared.client.begin(
-        "agent/run", {"prompt": "x", "runId": (run := fresh()), "attachments": [{"type": "buffer", "uri": uri, "version": 2}]}
+        "agent/run",
+        {"prompt": "x", "runId": (run := fresh()), "attachments": [{"type": "buffer", "uri": uri, "version": 2}]},
     )[1]
     await shared.client.request("agent/status")
     assert not future.done()
@@ -152,9 +159,17 @@ async def test_10_12_a_change_sent_before_is_seen_and_one_sent_after_is_not(shar
     uri, _ = opened(shared, "order.py", "", "old\n")
     run = fresh()
     messages = [
-        ("textDocument/didChange", {"textDocument": {"uri": uri, "version": 2}, "contentChanges": [{"text": "just before\n"}]}, None),
+        (
+            "textDocument/didChange",
+            {"textDocument": {"uri": uri, "version": 2}, "contentChanges": [{"text": "just before\n"}]},
+            None,
+        ),
         ("agent/run", {"prompt": "x", "runId": run, "attachments": [{"type": "buffer", "uri": uri}]}, 7001),
-        ("textDocument/didChange", {"textDocument": {"uri": uri, "version": 3}, "contentChanges": [{"text": "just after\n"}]}, None),
+        (
+            "textDocument/didChange",
+            {"textDocument": {"uri": uri, "version": 3}, "contentChanges": [{"text": "just after\n"}]},
+            None,
+        ),
     ]
     data = b""
     for method, params, number in messages:
@@ -173,7 +188,8 @@ async def test_10_12_while_a_session_is_busy_attachments_are_read_when_accepted(
     session, _, hold = await begin(shared.client, shared.fake)
     run = fresh()
     await shared.client.request(
-        "agent/run", {"sessionId": session, "runId": run, "prompt": "x", "attachments": [{"type": "buffer", "uri": uri}]}
+        "agent/run",
+        {"sessionId": session, "runId": run, "prompt": "x", "attachments": [{"type": "buffer", "uri": uri}]},
     )
     shared.client.change_document(uri, "changed since\n")
     shared.fake.release(hold)
@@ -185,7 +201,13 @@ async def test_10_12_while_a_session_is_busy_attachments_are_read_when_accepted(
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("missing.txt", None), ("binary.bin", b"\0\1\2\3" * 100), ("bad.txt", b"caf\xe9 \xff\xfe\x00"), ("big.txt", b"x" * 12_000_000), ("folder", "")],
+    [
+        ("missing.txt", None),
+        ("binary.bin", b"\0\1\2\3" * 100),
+        ("bad.txt", b"caf\xe9 \xff\xfe\x00"),
+        ("big.txt", b"x" * 12_000_000),
+        ("folder", ""),
+    ],
 )
 async def test_what_cannot_be_read_names_the_attachment(shared: Shared, name: str, content):
     path = shared.world.project / name
@@ -212,7 +234,9 @@ async def test_an_image_that_is_none(shared: Shared):
 
 async def test_uris_that_are_no_files(shared: Shared):
     for uri in ("https://example.org/x", "file://elsewhere/share/x", "file:///nul%00l", "garbage", ""):
-        error = await refused(shared.client, "agent/run", {"prompt": "x", "attachments": [{"type": "file", "uri": uri}]})
+        error = await refused(
+            shared.client, "agent/run", {"prompt": "x", "attachments": [{"type": "file", "uri": uri}]}
+        )
         assert error.code == -32602, uri
         assert error.data["path"].startswith("attachments[0]")
 
@@ -225,7 +249,9 @@ async def test_outside_the_roots_is_not_read_without_permission(shared: Shared):
     for path in (outside, link, shared.world.project / ".." / "secret.txt"):
         uri = "file://" + str(path)
         try:
-            answer = await shared.client.request("agent/run", {"prompt": "x", "runId": fresh(), "attachments": [{"type": "file", "uri": uri}]})
+            answer = await shared.client.request(
+                "agent/run", {"prompt": "x", "runId": fresh(), "attachments": [{"type": "file", "uri": uri}]}
+            )
         except Exception as error:
             assert error.code == -32602
             assert error.data["path"].startswith("attachments[0]")

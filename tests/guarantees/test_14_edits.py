@@ -145,7 +145,9 @@ async def test_a_new_file_is_made(shared: Shared):
 
 async def test_an_edit_of_a_file_nobody_looked_at_is_refused(shared: Shared):
     shared.world.write("unseen.py", "x = 1\n")
-    shared.fake.push([tool("edit", {"file_path": "unseen.py", "old_string": "1", "new_string": "2"}), usage(1, 1)], [text("ok")])
+    shared.fake.push(
+        [tool("edit", {"file_path": "unseen.py", "old_string": "1", "new_string": "2"}), usage(1, 1)], [text("ok")]
+    )
     result, _ = await turn(shared.client)
     assert shared.client.events(result["sessionId"], "tool_call_update")[-1]["update"]["status"] == "failed"
     assert (shared.world.project / "unseen.py").read_text() == "x = 1\n"
@@ -154,7 +156,11 @@ async def test_an_edit_of_a_file_nobody_looked_at_is_refused(shared: Shared):
 async def test_a_file_changed_since_it_was_seen_is_refused(shared: Shared):
     path = shared.world.write("moved.py", "x = 1\n")
     hold = fresh("hold")
-    shared.fake.push([tool("view", {"file_path": "moved.py"}), usage(1, 1)], [text("hm"), {"hold": hold}, tool("edit", {"file_path": "moved.py", "old_string": "1", "new_string": "2"})], [text("ok")])
+    shared.fake.push(
+        [tool("view", {"file_path": "moved.py"}), usage(1, 1)],
+        [text("hm"), {"hold": hold}, tool("edit", {"file_path": "moved.py", "old_string": "1", "new_string": "2"})],
+        [text("ok")],
+    )
     run_id = fresh()
     result = await shared.client.request("agent/run", {"runId": run_id, "prompt": "x"})
     await shared.client.until_event("agent_message_chunk", result["sessionId"])
@@ -166,7 +172,13 @@ async def test_a_file_changed_since_it_was_seen_is_refused(shared: Shared):
 
 async def test_unknown_tools_and_bad_arguments_are_results_for_the_model(shared: Shared):
     shared.fake.push(
-        [tool("teleport", {"x": 1}), tool("view", "{not json"), tool("view", {}), tool("view", {"file_path": 5}), usage(1, 1)],
+        [
+            tool("teleport", {"x": 1}),
+            tool("view", "{not json"),
+            tool("view", {}),
+            tool("view", {"file_path": 5}),
+            usage(1, 1),
+        ],
         [text("sorry")],
     )
     result, done = await turn(shared.client)

@@ -136,9 +136,11 @@ async def begin(client: Client, fake: FakeProvider, prompt: str = "wait", **para
     result = await client.request("agent/run", {"prompt": prompt, "runId": run_id, **params})
     session = result["sessionId"]
     await client.until(
-        lambda m: m.get("method") == "agent/event"
-        and m["params"].get("runId") == run_id
-        and m["params"]["update"]["sessionUpdate"] == "agent_message_chunk"
+        lambda m: (
+            m.get("method") == "agent/event"
+            and m["params"].get("runId") == run_id
+            and m["params"]["update"]["sessionUpdate"] == "agent_message_chunk"
+        )
     )
     assert len(fake.requests) > before
     return session, run_id, hold

@@ -1,5 +1,9 @@
-"""How the fake provider says things: Anthropic Messages, OpenAI Responses, Chat Completions, as server-sent events."""
+"""How the fake provider says things: Anthropic Messages, OpenAI Responses, Chat Completions, Gemini, as server-sent
+events, and Anthropic's at Bedrock as an AWS event stream."""
 
+import base64
+import struct
+import zlib
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -229,8 +233,106 @@ class Chat:
         return frames if end == "no_done" else [*frames, b"data: [DONE]\n\n"]
 
 
-DIALECTS: dict[str, type[Anthropic | Responses | Chat]] = {
+class Google:
+    """A thought's signature comes with the next part, as the real service has it."""
+
+    def __init__(self) -> None:
+        self.usage: dict[str, Any] = {}
+        self.stop = ""
+        self._signature = ""
+        self._garbled = False
+
+    def begin(self, body: dict[str, Any]) -> list[bytes]:
+        return []
+
+    def _chunk(self, parts: list[dict[str, Any]], **more: Any) -> bytes:
+        if parts and self._signature and not parts[0].get("thought"):
+            parts = [{**parts[0], "thoughtSignature": self._signature}, *parts[1:]]
+            self._signature = ""
+        candidate = {"content": {"role": "model", "parts": parts}, "index": 0, **more}
+        return b"data: %b\r\n\r\n" % orjson.dumps({"candidates": [candidate], "modelVersion": "fake"})
+
+    def text(self, pieces: Sequence[str]) -> list[bytes]:
+        return [self._chunk([{"text": piece}]) for piece in pieces]
+
+    def think(self, pieces: Sequence[str], signature: str) -> list[bytes]:
+        frames = [self._chunk([{"text": piece, "thought": True}]) for piece in pieces]
+        self._signature = signature
+        return frames
+
+    def redacted(self, data: str) -> list[bytes]:
+        return self.think([], data)
+
+    def tool(self, name: str, call_id: str | None, pieces: Sequence[str]) -> list[bytes]:
+        try:
+            arguments = orjson.loads("".join(pieces) or "{}")
+        except orjson.JSONDecodeError:
+            self._garbled = True
+            return []
+        call = {"name": name, "args": arguments, **({"id": call_id} if call_id else {})}
+        return [self._chunk([{"functionCall": call}])]
+
+    def ping(self) -> bytes:
+        return b": keep-alive\n\n"
+
+    def error(self, error: dict[str, Any]) -> bytes:
+        value = {"code": 503, "message": error.get("message", ""), "status": "UNAVAILABLE"}
+        return b"data: %b\n\n" % orjson.dumps({"error": value})
+
+    def unknown(self) -> bytes:
+        return b'data: {"somethingNew": 1}\n\n'
+
+    def finish(self, end: str) -> list[bytes]:
+        if end == "no_finish":
+            return []
+        reason = {"max_tokens": "MAX_TOKENS", "refusal": "SAFETY"}.get(self.stop, self.stop.upper() or "STOP")
+        if self._garbled:
+            reason = "MALFORMED_FUNCTION_CALL"
+        counts = {
+            "promptTokenCount": self.usage.get("input", 0) + self.usage.get("cache_read", 0),
+            "candidatesTokenCount": self.usage.get("output", 0) - self.usage.get("reasoning", 0),
+            "thoughtsTokenCount": self.usage.get("reasoning", 0),
+            "cachedContentTokenCount": self.usage.get("cache_read", 0),
+        }
+        candidate = {"content": {"role": "model", "parts": []}, "finishReason": reason}
+        return [b"data: %b\r\n\r\n" % orjson.dumps({"candidates": [candidate], "usageMetadata": counts})]
+
+
+class Bedrock(Anthropic):
+    """Anthropic's events, each wrapped into a message of an AWS event stream."""
+
+    content_type = "application/vnd.amazon.eventstream"
+
+    def error(self, error: dict[str, Any]) -> bytes:
+        payload = orjson.dumps({"message": error.get("message", "")})
+        return message_frame({":message-type": "exception", ":exception-type": "serviceUnavailableException"}, payload)
+
+    def wrap(self, frame: bytes) -> bytes:
+        if b"data: " not in frame:
+            return frame
+        data = frame.partition(b"data: ")[2].rstrip(b"\r\n")
+        payload = orjson.dumps({"bytes": base64.b64encode(data).decode(), "p": "abc"})
+        return message_frame({":event-type": "chunk", ":message-type": "event"}, payload)
+
+
+def message_frame(headers: dict[str, str], payload: bytes) -> bytes:
+    """One message of an AWS event stream with text headers."""
+    head = b"".join(
+        [
+            struct.pack(">B", len(name)) + name.encode() + struct.pack(">BH", 7, len(value.encode())) + value.encode()
+            for name, value in headers.items()
+        ]
+    )
+    prelude = struct.pack(">II", 16 + len(head) + len(payload), len(head))
+    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + head + payload
+    return message + struct.pack(">I", zlib.crc32(message))
+
+
+DIALECTS: dict[str, type[Anthropic | Responses | Chat | Google | Bedrock]] = {
     "/messages": Anthropic,
+    ":streamRawPredict": Anthropic,
     "/responses": Responses,
     "/chat/completions": Chat,
+    ":streamGenerateContent": Google,
+    "/invoke-with-response-stream": Bedrock,
 }

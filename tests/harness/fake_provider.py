@@ -1,10 +1,11 @@
-"""A stand-in for the model services: an HTTP server that plays scripts in three dialects. Standard library and orjson.
+"""A stand-in for the model services: an HTTP server that plays scripts in their dialects. Standard library and orjson.
 
     async with FakeProvider([[text("Hi", deltas=2), usage(10, 2)], [http(429, {"retry-after": "1"})]]) as fake:
         ... talk to fake.url ("http://127.0.0.1:PORT"; OpenAI clients take fake.url + "/v1") ...
         assert fake.requests[0].body["model"] == "m"
 
-The dialect follows from the path: `…/messages` Anthropic, `…/responses` OpenAI Responses, `…/chat/completions` Chat.
+The dialect follows from the path: `…/messages` Anthropic (`…:streamRawPredict` Vertex, `…/invoke-with-response-stream`
+Bedrock), `…/responses` OpenAI Responses, `…/chat/completions` Chat, `…:streamGenerateContent` Gemini.
 A **turn** (answer to one request) is a list of **steps**, plain dicts, so that scripts can be JSON:
 
     {"text": "…", "deltas": n}               text, cut into n deltas
@@ -169,7 +170,7 @@ class FakeProvider:
         task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, connection: "_Connection", recorded: Recorded) -> None:
-        dialect = next((make for end, make in DIALECTS.items() if recorded.path.endswith(end)), None)
+        dialect = next((make for end, make in DIALECTS.items() if recorded.path.partition("?")[0].endswith(end)), None)
         if recorded.path.startswith("/__"):
             connection.send_json(200, self._control(recorded))
         elif recorded.path in self.routes:
@@ -314,8 +315,9 @@ class _Player:
                 self._plain(step)
                 return
         self._connection.transport.write(
-            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+            b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\n"
             b"request-id: req_fake\r\ntransfer-encoding: chunked\r\n\r\n"
+            % getattr(self._dialect, "content_type", "text/event-stream").encode()
         )
         await self._frames(self._dialect.begin(self._recorded.body or {}))
         for step in turn:
@@ -403,6 +405,10 @@ class _Player:
         if not frames:
             return
         self._recorded.first_write_s = self._recorded.first_write_s or time.monotonic()
+        if wrap := getattr(self._dialect, "wrap", None):
+            # another framing than server-sent events: line ends are data there
+            self._crlf = False
+            frames = [wrap(frame) for frame in frames]
         if self._gap or self._cut or self._split or self._dup or self._crlf:
             for frame in frames:
                 await self._special(frame)

@@ -26,7 +26,10 @@ async def fetch(port: int, method: str, path: str, body: object = None) -> tuple
     return int(first.split()[1]), answer
 
 
-@pytest.mark.parametrize("path", ["/v1/messages", "/v1/responses", "/v1/chat/completions"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/messages", "/v1/responses", "/v1/chat/completions", "/v1beta/models/m:streamGenerateContent?alt=sse"],
+)
 async def test_every_dialect_plays_the_same_script(path: str):
     turn = [text("hello", deltas=2), tool("view", {"a": 1}), usage(1, 2)]
     async with FakeProvider([turn], aside=[text("a title")]) as fake:

@@ -7,7 +7,7 @@ from tests.harness.fake_provider import FakeProvider
 from tests.providers.doubles import make_provider
 
 
-@pytest.fixture(params=["anthropic", "responses", "chat"])
+@pytest.fixture(params=["anthropic", "responses", "chat", "google", "bedrock", "azure", "vertex"])
 def dialect(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -17,9 +17,12 @@ from lsp_agent.domain.message import (
 from lsp_agent.domain.model import Model
 from lsp_agent.domain.stream import StreamEvent, TextDelta
 from lsp_agent.ports.provider import Provider, Request, ToolSpec
+from lsp_agent.providers.adapters import make_adapter
 from lsp_agent.providers.anthropic import AnthropicProvider
+from lsp_agent.providers.google import GoogleProvider
 from lsp_agent.providers.openai_chat import OpenAIChatProvider
 from lsp_agent.providers.openai_responses import OpenAIResponsesProvider
+from lsp_agent.providers.settings import ProviderSettings
 
 SECRET = "sk-test-0123456789abcdef"
 PNG = b"\x89PNG\r\n\x1a\nfake"
@@ -63,6 +66,12 @@ def request_of(*messages: Message, **more: Any) -> Request:
 def make_provider(dialect: str, url: str, key: str = SECRET, **more: Any) -> Provider:
     if dialect == "anthropic":
         return AnthropicProvider("fake", api_key=key, base_url=url, **more)
+    if dialect == "google":
+        return GoogleProvider("fake", api_key=key, base_url=f"{url}/v1beta", **more)
+    if dialect in {"azure", "bedrock", "vertex"}:
+        options = {"azure": {}, "bedrock": {}, "vertex": {"project": "p"}}[dialect]
+        block = ProviderSettings("fake", dialect, options=options, extra_body=more.get("extra_body") or {})
+        return make_adapter(block, key=key, base_url=url, headers=more.get("headers") or {}, env={})
     if dialect == "responses":
         return OpenAIResponsesProvider("fake", api_key=key, base_url=f"{url}/v1", **more)
     return OpenAIChatProvider("fake", api_key=key, base_url=f"{url}/v1", **more)

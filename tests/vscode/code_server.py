@@ -102,14 +102,15 @@ def _build() -> None:
             raise NotAvailable(f"{' '.join(command)} failed: {(done.stderr or done.stdout)[-500:]}")
 
 
-def until(condition: Callable[[], Any], what: str, timeout_s: float = 20) -> Any:
+def until(condition: Callable[[], Any], what: str | Callable[[], str], timeout_s: float = 20) -> Any:
     """Wait until the condition holds; returns what it gave."""
     deadline = time.monotonic() + timeout_s
     while True:
         found = condition()
         if found:
             return found
-        assert time.monotonic() < deadline, f"not in {timeout_s} s: {what}"
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not in {timeout_s} s: {what if isinstance(what, str) else what()}")
         time.sleep(0.02)
 
 
@@ -206,7 +207,8 @@ class Window:
         chat = self.chat
         chat.locator("#prompt").wait_for()
         self.page.wait_for_function("() => document.activeElement?.tagName === 'IFRAME'")
-        chat.locator('#head[data-server="running"]').wait_for()
+        head = chat.locator("#head")
+        until(lambda: head.get_attribute("data-server") == "running", lambda: f"the agent runs: {head.inner_text()!r}")
         return chat
 
     @property

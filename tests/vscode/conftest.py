@@ -80,7 +80,7 @@ def desk_for(browser: Any, extensions: Path, tmp_path: Path) -> Iterator[Any]:
             (tmp_path / "script.toml").write_text(script)
             (tmp_path / "config.toml").write_text(
                 '[models]\nlarge = "play/script"\n[providers.play]\ntype = "scripted"\n'
-                f'script = "{tmp_path / "script.toml"}"\nhold_dir = "{holds}"\n'
+                f'script = "{tmp_path / "script.toml"}"\noptions = {{ hold_dir = "{holds}" }}\n'
                 '[[providers.play.models]]\nid = "script"\nname = "Scripted"\ncontext_window = 200000\n'
                 "input_usd_per_mtok = 3.0\noutput_usd_per_mtok = 15.0\n"
             )

@@ -24,13 +24,19 @@ do = [
 ]
 [[turn]]
 after = "tool"
-do = [ { tool = "edit", input = { file_path = "{{attachment_path}}", old_string = "return a - b", new_string = "return a + b" } } ]
+do = [ { tool = "edit", input = {
+    file_path = "{{attachment_path}}", old_string = "return a - b", new_string = "return a + b" } } ]
 [[turn]]
 after = "tool"
 do = [
-  { text = "`add` adds now:\\n\\n```python\\ndef add(a, b):\\n    return a + b\\n```\\n\\nThe line you have not saved is untouched.", deltas = 9 },
+  { text = "`add` adds now:\\n\\n```python\\ndef add(a, b):\\n    return a + b\\n```\\n\\n", deltas = 9 },
+  { text = "The line you have not saved is untouched.", deltas = 4 },
   { usage = { input = 24180, output = 310 } },
 ]
+[[turn]]
+aside = true
+times = 0
+do = [ { text = "Correct add" } ]
 """
 
 

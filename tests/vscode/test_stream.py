@@ -25,6 +25,15 @@ do = [ { text = "The second answer.", deltas = 3 } ]
 [[turn]]
 when = "third"
 do = [ { text = "The third answer.", deltas = 3 } ]
+[[turn]]
+when = "story"
+aside = true
+times = 0
+do = [ { text = "A story of a buffer" } ]
+[[turn]]
+aside = true
+times = 0
+do = [ { text = "Another question" } ]
 """
 
 
@@ -70,7 +79,8 @@ def test_prompts_queue_while_busy_are_edited_and_removed_and_a_stop_lets_them_st
     row.wait_for(state="detached")
     chat.get_by_label("Stop (Escape twice)").click()
     chat.locator(".message.assistant", has_text="The second answer.").wait_for()
-    assert chat.locator(".end.canceled").count() == 1
+    # the one that was stopped, and the one that was removed before it began: the conversation tells of both
+    assert chat.locator(".end.canceled").count() == 2
     assert chat.locator(".message.assistant", has_text="The third answer.").count() == 0
 
 
@@ -80,15 +90,15 @@ def test_two_sessions_stream_at_once_and_the_list_shows_both(desk_for: Any) -> N
     chat = window.open_chat()
     say(window, "tell a story")
     desk.until_held("middle")
-    chat.get_by_label("New session").click()
+    window.command("Agent: New Session")
     chat.locator(".empty").wait_for()
     say(window, "second session")
     chat.locator(".message.assistant", has_text="The second answer.").wait_for()
-    chat.get_by_label("Sessions", exact=True).first.click()
+    window.command("Agent: Sessions")
     rows = chat.locator("#sessions li[data-id]")
     until(lambda: rows.count() == 2, "two sessions are listed")
     window.picture("vscode-sessions")
-    chat.locator("#sessions li", has_text="story").locator(".session").click()
+    chat.locator("#sessions li", has_text="A story of a buffer").locator(".session").click()
     chat.locator(".message.assistant", has_text="there was a buffer").wait_for()
     desk.release("middle")
     chat.locator(".message.assistant", has_text="happily ever after.").wait_for()
@@ -119,7 +129,8 @@ def test_a_pasted_image_becomes_a_chip_and_a_file_is_completed_after_an_at_sign(
             const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
             const transfer = new DataTransfer();
             transfer.items.add(new File([bytes], 'dot.png', { type: 'image/png' }));
-            input.dispatchEvent(new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true, cancelable: true }));
+            const pasted = { clipboardData: transfer, bubbles: true, cancelable: true };
+            input.dispatchEvent(new ClipboardEvent('paste', pasted));
         }""",
         dot,
     )

@@ -21,7 +21,7 @@ class Progress:
 
     def __init__(self, connection: Connection, line: str, *, given: int | str | None = None) -> None:
         self._connection = connection
-        self._line = line
+        self._line = self._said = line
         self._begun = False
         self._ended = False
         self._changed = asyncio.Event()
@@ -56,23 +56,25 @@ class Progress:
         except (RemoteError, ConnectionClosed, TimeoutError):
             return  # the client must not be sent a token it refused
         if not self._ended:
-            self._say({"kind": "begin", "title": TITLE, "cancellable": True, "message": self._line})
-            self._begun = True
+            self._say_begin()
             await self._report()
 
     def _begin(self) -> None:
-        self._say({"kind": "begin", "title": TITLE, "cancellable": True, "message": self._line})
-        self._begun = True
+        self._say_begin()
         self._task = self._connection.endpoint.spawn(self._report(), name="progress")
 
+    def _say_begin(self) -> None:
+        self._said = self._line
+        self._say({"kind": "begin", "title": TITLE, "cancellable": True, "message": self._line})
+        self._begun = True
+
     async def _report(self) -> None:
-        said = self._line
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if self._line != said:
-                said = self._line
-                self._say({"kind": "report", "message": said})
+            if self._line != self._said:
+                self._said = self._line
+                self._say({"kind": "report", "message": self._said})
             await asyncio.sleep(REPORT_EVERY_S)
 
     def _say(self, value: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ local function check_server(health)
   local program = command[1]
   if vim.fn.executable(program) == 0 then
     return health.error(('server %q is not executable'):format(program), {
-      'Install it: pipx install lsp-agent',
+      'Install it: pip install . in a clone of the repository',
       "Or name it: require('lsp_agent').setup({ cmd = { '/path/to/lsp-agent', 'serve' } })",
     })
   end

@@ -11,7 +11,7 @@ export class Composer {
   readonly #input = el('textarea', {
     id: 'prompt',
     rows: '1',
-    placeholder: 'Ask, or tell it what to change',
+    placeholder: 'Ask, or say what to change',
     'aria-label': 'Prompt',
   });
   readonly #model = el('button', {
@@ -26,17 +26,15 @@ export class Composer {
     title: 'What the agent may do',
     click: () => send({ type: 'command', command: 'mode' }),
   });
-  readonly #meter = el('span', { class: 'meter', role: 'img' });
   readonly #steer = iconButton('git-merge', 'Steer: joins the running turn (Ctrl+Enter)', () => this.#send('steer'));
   readonly #stop = iconButton('debug-stop', 'Stop (Escape twice)', () => send({ type: 'stop' }), 'stop');
   readonly #submit = iconButton('send', 'Send (Enter)', () => this.#send('default'), 'submit');
   readonly #completion = new Completion(this.#input);
-  #labels: Labels = { model: '', mode: '', contextWindow: 0 };
   #isBusy = false;
   #escapedAt = 0;
 
   constructor() {
-    const attach = iconButton('attach', 'Attach files', () => send({ type: 'command', command: 'attach' }));
+    const attach = iconButton('link', 'Attach files', () => send({ type: 'command', command: 'attach' }));
     byId('composer').append(
       this.#completion.element,
       el(
@@ -51,7 +49,6 @@ export class Composer {
           this.#mode,
           this.#model,
           el('span', { class: 'grow' }),
-          this.#meter,
           this.#steer,
           this.#stop,
           this.#submit,
@@ -107,30 +104,9 @@ export class Composer {
     this.#completion.show(...args);
   }
 
-  labels(labels: Labels, session: Session | undefined): void {
-    this.#labels = labels;
+  labels(labels: Labels): void {
     this.#model.replaceChildren(labels.model || 'model', icon('chevron-down'));
-    this.#mode.replaceChildren(labels.mode || 'default mode', icon('chevron-down'));
-    this.usage(session);
-  }
-
-  usage(session: Session | undefined): void {
-    const usage = session?.model.usage;
-    this.#meter.hidden = !usage;
-    if (!usage) {
-      return;
-    }
-    const size = usage.contextWindow || this.#labels.contextWindow;
-    const share = size > 0 ? Math.min(100, Math.round((usage.usedTokens / size) * 100)) : undefined;
-    const about = usage.estimated ? '≈' : '';
-    const cost = usage.costUsd > 0 ? ` · $${usage.costUsd.toFixed(usage.costUsd < 1 ? 3 : 2)}` : '';
-    const title = `${about}${usage.usedTokens.toLocaleString()}${size ? ` of ${size.toLocaleString()}` : ''} tokens of context, ${about}$${usage.costUsd.toFixed(4)}`;
-    this.#meter.title = title;
-    this.#meter.setAttribute('aria-label', title);
-    this.#meter.replaceChildren(
-      ...(share === undefined ? [] : [el('progress', { max: '100', value: String(share) })]),
-      share === undefined ? `${about}${short(usage.usedTokens)}${cost}` : `${share}%${cost}`,
-    );
+    this.#mode.replaceChildren(labels.mode || 'mode', icon('chevron-down'));
   }
 
   state(session: Session | undefined): void {
@@ -138,9 +114,7 @@ export class Composer {
     this.#stop.hidden = !this.#isBusy;
     this.#steer.hidden = !this.#isBusy;
     this.#submit.title = this.#isBusy ? 'Send: waits its turn (Enter)' : 'Send (Enter)';
-    this.#input.placeholder = this.#isBusy
-      ? 'Queue a prompt, or steer with Ctrl+Enter'
-      : 'Ask, or tell it what to change';
+    this.#input.placeholder = this.#isBusy ? 'Queue a prompt' : 'Ask, or say what to change';
   }
 
   #send(how: 'default' | 'steer' | 'interrupt'): void {
@@ -193,8 +167,4 @@ export class Composer {
       reader.readAsDataURL(image);
     }
   }
-}
-
-function short(tokens: number): string {
-  return tokens < 1000 ? `${tokens} tokens` : `${(tokens / 1000).toFixed(1)}k tokens`;
 }

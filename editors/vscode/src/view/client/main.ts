@@ -3,7 +3,8 @@ import { type Effect, Session } from '../../session.ts';
 import type { Labels, Streamed, ToView } from '../messages.ts';
 import { Composer } from './composer.ts';
 import { Dock } from './dock.ts';
-import { byId, el, icon, iconButton, send } from './dom.ts';
+import { byId, el, icon, send } from './dom.ts';
+import { meterOf } from './meter.ts';
 import { SessionList } from './sessionlist.ts';
 import { Transcript } from './transcript.ts';
 
@@ -30,7 +31,8 @@ class Page {
         return this.#composer.chips(message.chips);
       case 'labels':
         this.#labels = message.labels;
-        return this.#composer.labels(message.labels, this.#session);
+        this.#drawHead();
+        return this.#composer.labels(message.labels);
       case 'files':
         return this.#composer.files(message.token, message.items);
       case 'sessions':
@@ -96,7 +98,7 @@ class Page {
   #drawAround(): void {
     this.#dock.draw(this.#session?.model);
     this.#composer.state(this.#session);
-    this.#composer.labels(this.#labels, this.#session);
+    this.#composer.labels(this.#labels);
     this.#drawHead();
   }
 
@@ -114,8 +116,7 @@ class Page {
     const title = el('span', { class: 'title' }, model?.title || 'New session');
     this.#head.replaceChildren(
       ...[working ?? asks ?? icon('comment-discussion'), title],
-      iconButton('history', 'Sessions', () => this.#sessions.open()),
-      iconButton('add', 'New session', () => send({ type: 'command', command: 'new' })),
+      meterOf(model?.usage, this.#labels.contextWindow),
     );
   }
 }

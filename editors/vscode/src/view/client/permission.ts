@@ -9,7 +9,7 @@ export function permissionCard(record: PermissionRecord): HTMLElement {
   const reason = el('input', {
     class: 'why',
     type: 'text',
-    placeholder: 'Say what it should do instead (goes with a rejection)',
+    placeholder: 'Reject, and say what to do instead',
     'aria-label': 'Message with a rejection',
   });
   const answer = (option: PermissionOption): void => {

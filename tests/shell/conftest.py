@@ -1,0 +1,103 @@
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lsp_agent.policy.protected import is_protected, is_secret
+from lsp_agent.policy.rules import Policy
+from lsp_agent.policy.shell import judge
+from lsp_agent.ports.approver import Decision, PermissionAsk
+from lsp_agent.shell.jobs import Jobs
+from lsp_agent.shell.sandbox import Sandbox
+from lsp_agent.shell.spawner import Spawner
+from lsp_agent.tools.bash import Bash
+from tests.tools.doubles import World, make_world
+
+
+class Shell:
+    """A workspace with a real sandbox and real processes; permission is decided by the real policy, the user allows."""
+
+    def __init__(self, root: Path, tiers, home: Path) -> None:
+        self.world: World = make_world(root)
+        self.root = self.world.root
+        self.chunks: list[tuple[str, str]] = []
+        self.world.events.chunk = lambda session, run, kind, key, text: self.chunks.append((key, text))
+        self.asked: list[PermissionAsk] = []
+        self.answer = True
+        self.policy = Policy()
+        self.world.approver.decide = self._decide
+        self.home = home
+        self.spawner = Spawner()
+        self.sandbox = Sandbox(
+            self.spawner,
+            roots=lambda: [self.root],
+            is_protected=is_protected,
+            is_secret=is_secret,
+            environ={**os.environ, "HOME": str(home), "CANARY_KEY": "sk-canary"},
+            tiers=tiers,
+        )
+        self.jobs = Jobs(spawner=self.spawner, sandbox=self.sandbox, events=self.world.events, clock=self.world.clock)
+        self.bash = Bash(self.jobs, judge)
+
+    def _decide(self, ask: PermissionAsk) -> Decision:
+        verdict = self.policy.decide_ask(ask, self.world.mode, None, None)
+        if verdict.effect == "ask":
+            self.asked.append(ask)
+            return Decision(self.answer, None if self.answer else "no", asked=True)
+        return Decision(verdict.effect == "allow", verdict.reason)
+
+    async def run(self, command: str, **more):
+        return await self.world.call(self.bash, command=command, description="a test", **more)
+
+    def updates(self):
+        return [u for u in self.world.events.updates if u["sessionUpdate"] == "terminal_update"]
+
+
+def git(root: Path, *words: str) -> None:
+    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    who = ["-c", "user.email=a@b.c", "-c", "user.name=n"]
+    subprocess.run(["git", *who, *words], cwd=root, check=True, capture_output=True, env=env, timeout=20)
+
+
+async def until(condition, *, within: float = 10.0) -> None:
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def processes_with(mark: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes()
+                state = (entry / "stat").read_bytes().rpartition(b")")[2].split()[0]
+            except OSError:
+                continue
+            if mark.encode() in line and state not in (b"Z", b"X"):
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture
+async def make_shell(tmp_path) -> AsyncIterator:
+    made = []
+
+    def make(*tiers: str) -> Shell:
+        root, home = tmp_path / "w", tmp_path / "home"
+        root.mkdir(exist_ok=True)
+        home.mkdir(exist_ok=True)
+        made.append(Shell(root, tiers or ("bubblewrap", "landlock", "none"), home))
+        return made[-1]
+
+    yield make
+    for shell in made:
+        await shell.jobs.close()
+
+
+@pytest.fixture
+async def shell(make_shell) -> Shell:
+    return make_shell()
