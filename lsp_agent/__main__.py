@@ -7,9 +7,9 @@ def main() -> int:
     """Run the command in `sys.argv`; returns the exit status."""
     arguments = sys.argv[1:]
     if arguments and arguments[0] == "serve" and not {"-h", "--help"} & set(arguments):
-        from lsp_agent.server import garbage
+        from lsp_agent.server import interpreter
 
-        garbage.postpone()
+        interpreter.prepare()
         from lsp_agent.cli.serve import serve_command
 
         return serve_command(arguments[1:])

@@ -48,7 +48,9 @@ class BedrockCredentials:
         """Headers to add. Raises: ProviderError(ProviderAuth) that says what is missing."""
         if self._bearer:
             return {"authorization": f"Bearer {self._bearer}"}
-        keys = self._environment_keys() or await asyncio.to_thread(self._chain_keys)
+        keys = self._environment_keys()
+        if keys is None:
+            keys = await asyncio.to_thread(self._chain_keys)
         self._last = keys
         return signed_headers(
             keys,

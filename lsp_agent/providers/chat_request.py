@@ -95,7 +95,9 @@ def encode_messages(request: Request, service_type: str, replay_reasoning: bool,
         messages.append({"role": "system", "content": "\n\n".join(request.system)})
     for message in request.messages:
         if message.role is Role.ASSISTANT:
-            encoded = _assistant_message(message, service_type, replay_reasoning)
+            # what one service signed or encrypted is refused, or not understood, by another
+            own = message.provider is None or message.provider == request.model.provider_id
+            encoded = _assistant_message(message, service_type, replay_reasoning, own=own)
             if encoded is not None:
                 messages.append(encoded)
         else:
@@ -127,15 +129,15 @@ def _user_messages(message: Message, warnings: list[str]) -> list[Object]:
     return [*results, {"role": "user", "content": content}]
 
 
-def _assistant_message(message: Message, service_type: str, replay_reasoning: bool) -> Object | None:
-    calls = _tool_calls(message)
+def _assistant_message(message: Message, service_type: str, replay_reasoning: bool, *, own: bool) -> Object | None:
+    calls = _tool_calls(message, _signatures(message) if own else {})
     text = message.text
     if not text and not calls:
         return None
     encoded: Object = {"role": "assistant", "content": text or None}
     if calls:
         encoded["tool_calls"] = calls
-    if service_type in _GATEWAYS:
+    if service_type in _GATEWAYS and own:
         details = [
             item
             for part in message.parts
@@ -149,7 +151,8 @@ def _assistant_message(message: Message, service_type: str, replay_reasoning: bo
     return encoded
 
 
-def _tool_calls(message: Message) -> list[Object]:
+def _signatures(message: Message) -> dict[str, Object]:
+    """Gemini's `extra_content` by call id."""
     signed: dict[str, Object] = {}
     for part in message.parts:
         google = part.provider_data.get("google") if isinstance(part, ReasoningPart) else None
@@ -160,6 +163,10 @@ def _tool_calls(message: Message) -> list[Object]:
         elif google.get("thought_signature"):
             # kept by Gemini's own dialect
             signed[str(google["tool_call_id"])] = {"google": {"thought_signature": google["thought_signature"]}}
+    return signed
+
+
+def _tool_calls(message: Message, signed: Mapping[str, Object]) -> list[Object]:
     calls: list[Object] = []
     for part in message.parts:
         if not isinstance(part, ToolCallPart):

@@ -85,7 +85,7 @@ def _code_actions(look: Look, agreed: Negotiated) -> Callable[[types.CodeActionP
             "start": {"line": start.line, "character": start.character},
             "end": {"line": end.line, "character": end.character},
         }
-        problems = [diagnostic.message for diagnostic in params.context.diagnostics]
+        problems = [f"line {each.range.start.line + 1}: {each.message}" for each in params.context.diagnostics]
         found = offers(look(params.text_document.uri, span, problems), list(params.context.only or ()))
         if not literals:
             return [_command_of(offer) for offer in found]

@@ -7,12 +7,13 @@ needs them waits in wire order until they are there, so nothing overtakes. The a
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from lsp_agent.domain.errors import AgentError, RequestRejected
 from lsp_agent.protocol.errors import error_object
-from lsp_agent.server import garbage
+from lsp_agent.server import interpreter
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.core import Boot, Core
 from lsp_agent.server.editor import ConnectedEditors
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 SHUTDOWN_S = 3.0
 DRAIN_S = 2.0
 SHUTTING_DOWN = "the server is shutting down"
+_PATH = re.compile(r"(?<!\S)/\S+")
 
 Build = Callable[[Negotiated, ConnectedEditors], Awaitable[Core]]
 Handle = Callable[["AgentServer", Connection, Request], Any]
@@ -169,7 +171,7 @@ class AgentServer:
             if self.boot.core is not None:
                 await self.boot.core.preload()
         finally:
-            garbage.settle()
+            interpreter.settle()
 
     def _let_go(self) -> None:
         """Do, or refuse, what arrived before the start was over."""
@@ -184,6 +186,7 @@ class AgentServer:
 
             connection.companion = Companion(connection, self.boot.core)
             connection.surface = Surface(connection, self.boot.core)
+            connection.companion.greet()
 
     def _initialized(self, notification: Notification) -> None:
         connection = self.connections.get(notification.connection)
@@ -251,7 +254,8 @@ class AgentServer:
         if self.boot.core is None:
             if self.boot.failure == SHUTTING_DOWN:
                 raise RequestRejected("ShuttingDown", SHUTTING_DOWN)
-            raise RequestRejected("Store", self.boot.failure, retryable=True)
+            # where it lies is for the user's eyes (`window/showMessage`), not for an error (PROTOCOL 1)
+            raise RequestRejected("Store", _PATH.sub("…", self.boot.failure), retryable=True)
         return self.boot.core
 
     def _when_started(self, work: Callable[[], Any]) -> None:

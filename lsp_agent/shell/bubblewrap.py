@@ -38,6 +38,8 @@ def arguments(binary: str, ground: Ground, argv: Sequence[str], *, cwd: str, roo
         line += ["--bind", path, path]
     line += _protect(ground)
     line += _hide([path for path in ground.hidden if _below(path, ground.roots)])
+    if ground.reading:
+        line += ["--remount-ro", "/"]
     return [*line, "--chdir", cwd, "--", *argv]
 
 

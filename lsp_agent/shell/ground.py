@@ -35,7 +35,8 @@ SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "opt",
 NEVER_MADE = (
     ".mcp.json", ".lsp-agent.toml", ".lsp-agent", ".envrc", ".husky", ".vscode", ".idea", ".claude", ".cursor",
     ".codex", ".devcontainer", ".gitmodules", ".pre-commit-config.yaml", ".github/workflows", ".github/actions",
-    ".gitlab-ci.yml", ".circleci", "CLAUDE.md", "AGENTS.md", ".cursorrules", ".nvim.lua", ".exrc", ".npmrc", ".zed", ".helix",
+    ".gitlab-ci.yml", ".circleci", "CLAUDE.md", "AGENTS.md", ".cursorrules", ".nvim.lua", ".exrc",
+    ".npmrc", ".zed", ".helix",
 )  # fmt: skip
 """Protected names that a command may not bring into being; what it makes all the same is renamed when it has ended.
 

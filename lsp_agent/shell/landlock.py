@@ -18,6 +18,8 @@ _READING = _EXECUTE | _READ_FILE | _READ_DIR
 _ON_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _ALL_BY_ABI = (0, (1 << 13) - 1, (1 << 14) - 1, (1 << 15) - 1, (1 << 15) - 1, (1 << 16) - 1)
 """Rights that exist, by version of the interface."""
+_MAKE_CHAR, _MAKE_BLOCK = 1 << 6, 1 << 11
+"""Never given: a device made in the workspace would be a way to the whole disk."""
 _TCP = 0b11
 _SCOPES = 0b11
 MINIMUM_ABI = 3
@@ -57,7 +59,7 @@ def restrict(readable: Sequence[str], writable: Sequence[str], listable: Sequenc
         for path in listable:
             _allow(ruleset, path, rights & _READ_DIR)
         for path in writable:
-            _allow(ruleset, path, rights)
+            _allow(ruleset, path, rights & ~(_MAKE_CHAR | _MAKE_BLOCK))
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 or _call(_RESTRICT, ruleset, 0, 0) != 0:
             raise LandlockError(ctypes.get_errno(), "landlock_restrict_self")

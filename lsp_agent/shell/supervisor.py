@@ -22,6 +22,7 @@ from types import FrameType
 from typing import Any
 
 _SET_PDEATHSIG, _SET_SECCOMP, _SET_NO_NEW_PRIVS, _SET_SUBREAPER = 1, 22, 38, 36
+_DROP_CAPABILITY, _CAPABILITIES = 24, 64
 TERM_GRACE_S = 1.9
 _KILL_TRIES = 200
 _WATCH_S = 0.25
@@ -100,6 +101,9 @@ def _confine(order: dict[str, Any]) -> None:
         from lsp_agent.shell import landlock
 
         rules = order["landlock"]
+        for capability in range(_CAPABILITIES):
+            with contextlib.suppress(OSError):  # root keeps none of them over the exec
+                _prctl(_DROP_CAPABILITY, capability)
         landlock.restrict(rules["readable"], rules["writable"], rules["listable"])
         if not program:
             raise OSError("there is no system-call filter for this machine")

@@ -141,9 +141,9 @@ _DESCRIPTION = (
     "Nothing can be typed into it; pagers, editors and prompts are off. Plain commands that only read (ls, git status, "
     "git diff, rg, cat) run at once, others ask the user; keep those short and free of variables and substitutions. "
     "There is no network, and protected files (.git/hooks, editor and agent settings) cannot be changed. Use view, "
-    "grep, glob, edit and write for files rather than cat, sed and echo. Of long output the first and last 15,000 characters "
-    "are kept. What a command leaves running ends with it; for a server use `run_in_background`. A command that takes "
-    f"longer than `auto_background_after` seconds ({DEFAULT_BACKGROUND_S}) goes on in the background."
+    "grep, glob, edit and write for files rather than cat, sed and echo. Of long output the first and last 15,000 "
+    "characters are kept. What a command leaves running ends with it; for a server use `run_in_background`. A command that "
+    f"takes longer than `auto_background_after` seconds ({DEFAULT_BACKGROUND_S}) goes on in the background."
 )
 
 

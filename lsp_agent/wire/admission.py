@@ -84,7 +84,6 @@ class Admission:
             return None
         return RpcError(
             OVERLOADED,
-            SHUTTING_DOWN,
             "Too many requests are waiting for an answer",
             {"kind": "Overloaded", "retryable": True, "retryAfterMs": self._limits.retry_after_ms},
         )

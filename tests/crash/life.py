@@ -19,11 +19,15 @@ END_S = 30.0
 
 @dataclass(frozen=True)
 class Death:
-    """How a life ends: at a time after the start, after a number of frames, or at a crash point (`name:n`)."""
+    """How a life ends: after a number of frames or at a crash point (`name:n`), or else when its time has come.
+
+    The time counts from when the client has found its sessions again, or from the start of the process.
+    """
 
     after_s: float
     after_frames: int | None = None
     crash_at: str | None = None
+    from_start: bool = False
 
 
 class Life:
@@ -203,12 +207,15 @@ async def live(world: World, death: Death, chance: random.Random) -> bool:
     try:
         life = Life(world, client, chance)
 
+        ready = asyncio.Event()
+
         async def work() -> None:
             await life.begin()
+            ready.set()
             await life.work()
 
         working = asyncio.create_task(work())
-        died_by_itself = await _dies(client, working, death)
+        died_by_itself = await _dies(client, working, ready, death)
         try:
             await working
         except (asyncio.CancelledError, Gone):
@@ -223,7 +230,7 @@ async def live(world: World, death: Death, chance: random.Random) -> bool:
     return died_by_itself
 
 
-async def _dies(client: Client, working: "asyncio.Task[None]", death: Death) -> bool:
+async def _dies(client: Client, working: "asyncio.Task[None]", ready: asyncio.Event, death: Death) -> bool:
     """Kill it in time, unless it was quicker (True); returns when its end of the pipe is closed and read empty."""
     frames = 0
 
@@ -232,6 +239,11 @@ async def _dies(client: Client, working: "asyncio.Task[None]", death: Death) -> 
         frames += 1
         return death.after_frames is not None and frames >= death.after_frames
 
+    if not death.from_start:
+        began = [asyncio.create_task(ready.wait()), asyncio.create_task(client.eof.wait())]
+        await asyncio.wait(began, timeout=END_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in began:
+            task.cancel()
     try:
         async with asyncio.timeout(death.after_s):
             await client.until(enough, timeout=60)

@@ -17,7 +17,8 @@ from tests.harness.client import Client
 ROOT = Path(__file__).parents[2]
 MARK = "LSP_AGENT_KILL_LOOP"
 FILES = 4
-LINES = 3000
+LINES = 600
+# with more, replays of a whole log pass 16 MiB and a `resync` is due (PROTOCOL 11)
 ORPHAN_S = 2.0
 
 CONFIG = """

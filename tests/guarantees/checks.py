@@ -144,7 +144,7 @@ def complete(event: dict[str, Any]) -> None:
     assert set(event["usage"]) >= {"input", "output", "cacheRead", "cacheWrite", "costUsd", "estimated"}
     assert set(event["changes"]) >= {"files", "added", "removed"}
     if event["error"] is not None:
-        assert event["stopReason"] in ("error",), event
+        assert event["stopReason"] == "error", event
         assert event["error"]["kind"] in ERRORS
         assert set(event["error"]) >= {"kind", "title", "message", "retryable"}
     else:

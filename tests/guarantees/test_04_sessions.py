@@ -138,7 +138,7 @@ async def test_delete_of_a_busy_session_cancels_it_first(shared: Shared):
 async def test_fork_copies_up_to_a_message(shared: Shared):
     result, _ = await turn(shared.client, "first words")
     session = result["sessionId"]
-    second, _ = await turn(shared.client, "second words", sessionId=session)
+    await turn(shared.client, "second words", sessionId=session)
     await idle(shared.client, session)
     whole = (await shared.client.request("agent/session/fork", {"sessionId": session}))["sessionId"]
     part = (
@@ -239,9 +239,8 @@ async def test_detach_ends_the_events_and_attach_brings_them_back(shared: Shared
     await shared.client.request("agent/session/detach", {"sessionId": session})
     # somebody who only listens hears nothing; the run itself subscribes again
     result = await shared.client.request("agent/session/attach", {"sessionId": session})
-    assert result == {
-        "seq": 0, "mode": "replay", "pending": {"permissions": [], "questions": []}, "activeRunId": None, "queueRevision": 0,
-    } or result["mode"] in ("replay", "snapshot")  # fmt: skip
+    assert (result["seq"], result["activeRunId"], result["queueRevision"]) == (0, None, 0)
+    assert result["pending"] == {"permissions": [], "questions": []}
     assert (await turn(shared.client, sessionId=session))[1]["stopReason"] == "end_turn"
 
 

@@ -76,7 +76,7 @@ async def test_the_record_has_every_field(shared: Shared):
 
 
 async def test_a_late_answer_is_a_result(shared: Shared):
-    session, run_id, record = await asked(shared, "late.txt")
+    _session, run_id, record = await asked(shared, "late.txt")
     await respond(shared, record, "reject_once", message="no")
     late = await respond(shared, record, "allow_once")
     assert late["accepted"] is False

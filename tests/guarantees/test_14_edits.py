@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.guarantees.world import Shared, World, fresh, idle, sent_to_model, turn
+from tests.guarantees.world import Shared, fresh, idle, sent_to_model, turn
 from tests.harness.client import NEVER, Refuse
 from tests.harness.fake_provider import text, tool, usage
 
@@ -128,7 +128,7 @@ async def test_a_closed_file_is_changed_on_disk_with_its_mode(shared: Shared):
     path = shared.world.write("closed.sh", "#!/bin/sh\necho 1\n")
     path.chmod(0o755)
     shared.fake.push(*steps("closed.sh", "echo 1", "echo 2"), [text("done")])
-    result, done = await turn(shared.client)
+    _, done = await turn(shared.client)
     assert path.read_text() == "#!/bin/sh\necho 2\n"
     assert path.stat().st_mode & 0o777 == 0o755
     assert done["changes"] == {"files": 1, "added": 1, "removed": 1}

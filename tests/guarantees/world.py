@@ -50,7 +50,9 @@ class World:
             '[[providers.fake.models]]\nid = "large"\nname = "Large"\nmax_output_tokens = 4096',
             "input_usd_per_mtok = 3.0\noutput_usd_per_mtok = 15.0",
             model if "context_window" in model else f"context_window = 200000\n{model}",
-            f"[agent]\n{agent}\n[limits]\n{limits if 'retry_base_s' in limits else 'retry_base_s = 0.02' + chr(10) + limits}",
+            f"[agent]\n{agent}",
+            "[limits]" if "retry_base_s" in limits else "[limits]\nretry_base_s = 0.02",
+            limits,
             f"[permissions]\n{permissions}\n{more}\n",
         ]
         self.config.write_text("\n".join(lines))

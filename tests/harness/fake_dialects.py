@@ -234,7 +234,7 @@ class Chat:
 
 
 class Google:
-    """A thought's signature comes with the next part, as the real service has it."""
+    """A thought's signature comes with the next call, else with an empty text at the end, as the real service has it."""
 
     def __init__(self) -> None:
         self.usage: dict[str, Any] = {}
@@ -246,9 +246,6 @@ class Google:
         return []
 
     def _chunk(self, parts: list[dict[str, Any]], **more: Any) -> bytes:
-        if parts and self._signature and not parts[0].get("thought"):
-            parts = [{**parts[0], "thoughtSignature": self._signature}, *parts[1:]]
-            self._signature = ""
         candidate = {"content": {"role": "model", "parts": parts}, "index": 0, **more}
         return b"data: %b\r\n\r\n" % orjson.dumps({"candidates": [candidate], "modelVersion": "fake"})
 
@@ -270,7 +267,11 @@ class Google:
             self._garbled = True
             return []
         call = {"name": name, "args": arguments, **({"id": call_id} if call_id else {})}
-        return [self._chunk([{"functionCall": call}])]
+        return [self._chunk([self._signed({"functionCall": call})])]
+
+    def _signed(self, part: dict[str, Any]) -> dict[str, Any]:
+        signature, self._signature = self._signature, ""
+        return {**part, "thoughtSignature": signature} if signature else part
 
     def ping(self) -> bytes:
         return b": keep-alive\n\n"
@@ -294,7 +295,8 @@ class Google:
             "thoughtsTokenCount": self.usage.get("reasoning", 0),
             "cachedContentTokenCount": self.usage.get("cache_read", 0),
         }
-        candidate = {"content": {"role": "model", "parts": []}, "finishReason": reason}
+        parts = [self._signed({"text": ""})] if self._signature else []
+        candidate = {"content": {"role": "model", "parts": parts}, "finishReason": reason}
         return [b"data: %b\r\n\r\n" % orjson.dumps({"candidates": [candidate], "usageMetadata": counts})]
 
 

@@ -14,7 +14,7 @@ import pytest
 from lsp_agent.domain.message import Role, ShellPart, TextPart
 from lsp_agent.domain.model import Model, Sampling
 from lsp_agent.ports.provider import Request, ToolSpec
-from lsp_agent.providers import anthropic_request, chat_request, responses_request
+from lsp_agent.providers import anthropic_request, chat_request, google_request, responses_request
 from tests.providers.doubles import VIEW, assistant, call, image, message, request_of, result, thought, user
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -54,7 +54,11 @@ CASES: dict[str, Request] = {
     ),
     "thinking_effort": request_of(
         user("x"),
-        assistant(thought(anthropic=[SIGNED, HIDDEN], openai=ITEM), "So.", call("t1")),
+        assistant(
+            thought(anthropic=[SIGNED, HIDDEN], openai=ITEM, google={"tool_call_id": "t1", "thought_signature": "c2ln"}),
+            "So.",
+            call("t1"),
+        ),
         result("t1"),
         model=REASONER,
         thinking="high",
@@ -74,11 +78,14 @@ def encode(dialect: str, request: Request) -> dict[str, Any]:
     if dialect == "responses":
         body, warnings = responses_request.encode(request)
         return {"body": body, "warnings": warnings}
+    if dialect == "google":
+        body, warnings = google_request.encode(request)
+        return {"body": body, "warnings": warnings}
     body, warnings = chat_request.encode(request, dialect)
     return {"body": body, "warnings": warnings}
 
 
-@pytest.mark.parametrize("dialect", ["anthropic", "responses", "openai-compat", "openrouter"])
+@pytest.mark.parametrize("dialect", ["anthropic", "responses", "openai-compat", "openrouter", "google"])
 @pytest.mark.parametrize("name", list(CASES))
 def test_a_conversation_is_encoded_as_in_its_snapshot(dialect: str, name: str):
     request = CASES[name]

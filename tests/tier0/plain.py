@@ -58,8 +58,8 @@ def configure(home: Path) -> dict[str, str]:
     (home / "script.toml").write_text(SCRIPT)
     config = home / "config.toml"
     config.write_text(
-        f'[models]\nlarge = "scripted/script"\n\n[providers.scripted]\ntype = "scripted"\nscript = "{home}/script.toml"\n'
-        f'hold_dir = "{home}"\n'
+        '[models]\nlarge = "scripted/script"\n\n[providers.scripted]\ntype = "scripted"\n'
+        f'script = "{home}/script.toml"\n'
     )
     return {"LSP_AGENT_CONFIG": str(config)}
 

@@ -38,3 +38,11 @@ def test_the_prompt_document_is_made_once_and_read_without_our_comment(folder):
     folder.write(folder.prompt, f"{PROMPT_HEAD}Do this\n\nand that\n")
     folder.ready_prompt()
     assert prompt_of(folder.read_prompt()) == "Do this\n\nand that"
+
+
+def test_a_workspace_is_new_once(folder, tmp_path):
+    assert [folder.is_new([tmp_path / "a"]), folder.is_new([tmp_path / "a"]), folder.is_new([tmp_path / "b"])] == [
+        True,
+        False,
+        True,
+    ]

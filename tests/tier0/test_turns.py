@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.harness.client import Failed
-from tests.tier0.plain import CODE, Editor, joined, until_file
+from tests.harness.client import Client, Failed
+from tests.tier0.plain import CODE, Editor, configure, joined, until_file
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
@@ -61,7 +61,7 @@ async def test_a_run_is_progress_with_a_token_the_editor_made_with_us(editor):
     end = await editor.progressed("end")
     seen = editor.progress()
     assert {each["token"] for each in seen} == {end["token"]}
-    assert [each["value"]["kind"] for each in seen][0] == "begin"
+    assert seen[0]["value"]["kind"] == "begin"
     assert seen[0]["value"]["cancellable"] is True
     assert end["value"]["message"].startswith("Renamed it. — 1 file changed")
     assert all("\n" not in each["value"].get("message", "") for each in seen)
@@ -312,3 +312,45 @@ async def test_the_empty_prompt_and_unknown_commands_are_refused(editor):
         with pytest.raises(Failed) as refused:
             await editor.run(command, *arguments)
         assert refused.value.code == -32602
+
+
+async def test_a_deleted_conversation_is_followed_by_a_new_one(editor):
+    first = (await editor.run("lspAgent.ask", "hello"))["sessionId"]
+    await editor.told("You said: hello")
+    await editor.client.request("agent/session/delete", {"sessionId": first})
+    second = (await editor.run("lspAgent.ask", "again"))["sessionId"]
+    assert second != first
+    await editor.told("You said: again")
+    with pytest.raises(Failed):
+        await editor.run("lspAgent.transcript", first)
+
+
+async def test_a_line_without_a_selection_is_named_in_the_prompt(editor):
+    uri = editor.open(editor.file)
+    result = await editor.run(
+        "lspAgent.ask",
+        {
+            "prompt": "explain",
+            "uri": uri,
+            "range": {"start": {"line": 1, "character": 0}, "end": {"line": 1, "character": 0}},
+        },
+    )
+    await editor.told("You said")
+    messages = (await editor.client.request("agent/session/read", {"sessionId": result["sessionId"]}))["messages"]
+    assert "line 2 of the attached file" in messages[0]["parts"][0]["text"]
+
+
+async def test_a_new_workspace_is_greeted_once_and_a_plugin_never(tmp_path):
+    (tmp_path / "project").mkdir()
+    env = configure(tmp_path)
+    greetings = []
+    for number, agent in enumerate((None, {}, {})):
+        async with await Client.start(tmp_path, env=env, cwd=tmp_path / "project") as client:
+            await client.initialize(agent=agent, root=tmp_path / "project")
+            bare = Editor(client, tmp_path / "project", "plain")
+            await bare.actions(bare.open("a.py"))
+            if number == 1:
+                await bare.told("ready. Ask by")
+            await client.request("shutdown")
+            greetings.append(sum("ready. Ask by" in str(message) for message in client.messages))
+    assert greetings == [0, 1, 0]

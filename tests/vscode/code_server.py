@@ -125,10 +125,11 @@ class CodeServer:
     @classmethod
     @contextlib.contextmanager
     def run(cls, home: Path, extensions: Path, settings: dict[str, Any]) -> Iterator[CodeServer]:
-        """Start it with these settings on top of quiet ones; ends with everything it started."""
-        user = home / "data/User"
-        user.mkdir(parents=True)
-        (user / "settings.json").write_text(json.dumps({**SETTINGS, **settings}))
+        """Start it with these settings of the machine and quiet ones of the user; ends with everything it started."""
+        # the settings of a server belong to its machine: a remote window reads them nowhere else
+        for folder, values in (("User", SETTINGS), ("Machine", settings)):
+            (home / "data" / folder).mkdir(parents=True)
+            (home / "data" / folder / "settings.json").write_text(json.dumps(values))
         port = _free_port()
         arguments = [
             *("--auth", "none", "--bind-addr", f"127.0.0.1:{port}"),

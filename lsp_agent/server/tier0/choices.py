@@ -42,10 +42,9 @@ class Choices:
             self._connection.last_session = None
             self._say("the next prompt starts a new conversation")
             return
-        core, companion = self._core(), companion_of(self._connection)
+        companion = companion_of(self._connection)
         companion.follow(chosen)
-        if core.agent.is_busy(chosen) and not self._connection.agreed.events:
-            core.agent.hub.subscribe(chosen, companion)
+        companion.watch(chosen)
         self._say("the next prompt goes on with that conversation")
 
     async def model(self, arguments: list[Any], _token: Any = None) -> dict[str, Any]:

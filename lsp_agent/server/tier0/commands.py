@@ -100,16 +100,26 @@ class Commands:
                 self._connection.show(f"Agent: the prompt was sent; its document stays as it is ({error})")
 
     async def _submit(self, wanted: Mapping[str, Any], token: Token) -> dict[str, Any]:
+        named = wanted.get("sessionId")
+        if isinstance(named, str):
+            return await self._submit_to(named, wanted, token)
+        last = self._connection.last_session
+        try:
+            return await self._submit_to(last, wanted, token)
+        except RequestRejected as error:
+            if last is None or error.kind != "SessionNotFound":
+                raise
+        self._connection.last_session = None  # deleted meanwhile: a new conversation
+        return await self._submit_to(None, wanted, token)
+
+    async def _submit_to(self, session_id: str | None, wanted: Mapping[str, Any], token: Token) -> dict[str, Any]:
         core, connection = self._core(), self._connection
         accepted: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        named = wanted.get("sessionId")
-        session_id = named if isinstance(named, str) else connection.last_session
-        speaks_events = connection.agreed.events
         companion = companion_of(connection)
 
         def answer(given: RunAnswer) -> None:
             connection.last_session = given.session_id
-            if not speaks_events:
+            if not connection.agreed.events:
                 companion.follow(given.session_id, token)
             if not accepted.done():
                 accepted.set_result({"sessionId": given.session_id, "state": given.state})
@@ -123,7 +133,7 @@ class Commands:
             session_id=session_id,
             attachments=self._attachments(wanted),
             options=RunOptions(),
-            subscriber=connection.endpoint if speaks_events else companion,
+            subscriber=connection.endpoint if connection.agreed.events else companion,
         )
         core.agent.run(submission, answer, reject)
         return await accepted
@@ -225,6 +235,10 @@ class Commands:
 def _prompt(wanted: Mapping[str, Any]) -> str:
     problems = [text for text in wanted.get("problems") or () if isinstance(text, str)]
     lines = [wanted["prompt"], *(f"- {one_line(text, 2000)}" for text in problems[:20])]
+    span = wanted.get("range")
+    if isinstance(span, dict) and not _has_extent(span):
+        line = (span.get("start") or {}).get("line")
+        lines += [f"(The cursor is on line {line + 1} of the attached file.)"] if isinstance(line, int) else []
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ It listens to the sessions this editor started, in place of the editor itself: a
 `agent/event`, which it would log as unknown.
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from lsp_agent.domain.errors import AgentError
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.core import Core
 from lsp_agent.server.tier0.folder import Folder
@@ -22,6 +24,7 @@ from lsp_agent.server.tier0.transcript import Transcript
 _log = logging.getLogger(__name__)
 
 FIRST_LINE_CHARS = 300
+READY = "ready. Ask by a code action on any line, by a comment `agent: …`, or with the command lspAgent.prompt."
 _ENDS = {
     "max_tokens": "the answer was cut at the model's limit",
     "max_steps": "the run reached its limit of steps",
@@ -72,9 +75,20 @@ class Companion:
         session = self._sessions.setdefault(session_id, _Session())
         session.given = given if given is not None else session.given
 
+    def watch(self, session_id: str) -> None:
+        """Hear of a session's runs, also of one that runs already."""
+        self._sessions.setdefault(session_id, _Session())
+        if not self._connection.agreed.events:
+            self._core.agent.hub.subscribe(session_id, self)
+
     def follows(self, session_id: str) -> bool:
-        """Whether the session was started or chosen from this editor."""
-        return session_id in self._sessions
+        """Whether the session was started or chosen from this editor, or belongs to a sub-agent of one that was."""
+        return session_id in self._sessions or self._core.agent.hub.listens(session_id, self)
+
+    def greet(self) -> None:
+        """Say once a workspace, to an editor with no plugin, how the agent is asked."""
+        if not self._connection.agreed.has_agent_block:
+            _ = self._connection.endpoint.spawn(self._greet(), name="greeting")
 
     @property
     def is_busy(self) -> bool:
@@ -83,7 +97,7 @@ class Companion:
 
     def pending(self) -> list[dict[str, Any]]:
         """Permission questions of its sessions, oldest first."""
-        return [record for record in self._core.approvals.pending() if record["sessionId"] in self._sessions]
+        return [record for record in self._core.approvals.pending() if self.follows(record["sessionId"])]
 
     def line(self, session_id: str) -> str:
         """What goes on in a session; empty when nothing does."""
@@ -96,13 +110,17 @@ class Companion:
         return list(session.changed) if session is not None else []
 
     def transcript(self, session_id: str) -> Transcript:
-        """The session's transcript, which follows it from now on. Raises: DataDirRefused."""
-        session = self._sessions.setdefault(session_id, _Session())
-        if session.transcript is None:
-            session.transcript = Transcript(
-                self._connection, self._core, self.folder, session_id, lambda: self.line(session_id)
-            )
-        return session.transcript
+        """The session's transcript, or a new one, not followed yet. Raises: DataDirRefused."""
+        session = self._sessions.get(session_id)
+        if session is not None and session.transcript is not None:
+            return session.transcript
+        return Transcript(self._connection, self._core, self.folder, session_id, lambda: self.line(session_id))
+
+    def keep(self, session_id: str, transcript: Transcript) -> None:
+        """From now on the transcript follows its session, which exists."""
+        self.watch(session_id)
+        self._sessions[session_id].transcript = transcript
+        transcript.touch()
 
     # ---------------------------------------------------------------------------------------------- what it hears
 
@@ -139,6 +157,15 @@ class Companion:
 
     # ------------------------------------------------------------------------------------------------------ inside
 
+    async def _greet(self) -> None:
+        try:
+            is_new = await asyncio.to_thread(lambda: self.folder.is_new(self._core.workspace.roots))
+        except (AgentError, OSError) as error:
+            _log.info("no greeting: %s", type(error).__name__)
+            return
+        if is_new:
+            self._connection.show(f"Agent: {READY}")
+
     def _update(self, session_id: str, update: Mapping[str, Any]) -> None:
         session = self._sessions.get(session_id)
         if session is None:
@@ -148,6 +175,10 @@ class Companion:
             session.is_running, session.line = True, RunLine()
             session.progress = Progress(self._connection, session.line.text, given=session.given)
             session.given = None
+        if kind == "notice" and update.get("code") not in ("retry", *_ENDS):
+            # what is tried again stands in the progress, why a run ended in its last line
+            level = {"error": 1, "warning": 2}.get(str(update.get("level")), 3)
+            self._connection.show(f"Agent: {one_line(str(update.get('message')), FIRST_LINE_CHARS)}", level=level)
         if kind == "changes_update":
             session.changed.update({str(file["uri"]): None for file in update.get("files", ()) if "uri" in file})
         session.line.take(update)
@@ -172,9 +203,10 @@ class Companion:
             session.transcript.touch()
         if end.get("stopReason") == "interrupted":
             return
-        hint = "" if session.transcript is not None else " (whole conversation: lspAgent.transcript)"
+        is_first = not self._has_offered and session.transcript is None and not end.get("cancelled")
+        hint = " (whole conversation: lspAgent.transcript)" if is_first else ""
         self._connection.show(f"Agent: {text}{hint}", level=level)
-        if not self._has_offered and session.transcript is None and not end.get("cancelled"):
+        if is_first:
             self._has_offered = True
             self._offer_transcript(session_id)
 

@@ -21,7 +21,9 @@ async def open_transcript(connection: Connection, session_id: str | None) -> dic
     companion = companion_of(connection)
     if session_id is None:
         raise RequestRejected("SessionNotFound", "There is no conversation yet", id=None)
-    await companion.transcript(session_id).write()
+    transcript = companion.transcript(session_id)
+    await transcript.write()
+    companion.keep(session_id, transcript)
     return await show(connection, companion.folder.transcript(session_id), "The transcript")
 
 

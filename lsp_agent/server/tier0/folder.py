@@ -3,6 +3,7 @@ repository, readable by the user alone, replaced atomically so that no editor re
 """
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -53,6 +54,15 @@ class Folder:
                 with contextlib.suppress(OSError):
                     old.unlink()
         self.write(path, text)
+
+    def is_new(self, roots: Iterable[Path]) -> bool:
+        """Whether this workspace is seen for the first time; it is not any more after the call."""
+        name = hashlib.sha256("\0".join([str(root) for root in roots]).encode("utf-8", "surrogateescape")).hexdigest()
+        mark = self._data / "greeted" / name[:32]
+        if mark.exists():
+            return False
+        self.write(mark, "")
+        return True
 
     def ready_prompt(self) -> None:
         """Make the prompt document if there is none."""
