@@ -9,11 +9,15 @@ import datetime as dt
 import os
 import platform
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
 from collections import defaultdict
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import orjson
@@ -36,10 +40,36 @@ def calibrate_ms() -> float:
     return (time.perf_counter() - began_s) * 1000
 
 
+def commit_ms(folder: Path) -> float:
+    """What one durable commit of a small row takes on this disk now: the median of nine."""
+    taken: list[float] = []
+    with closing(sqlite3.connect(folder / "commit.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("CREATE TABLE IF NOT EXISTS rows (text)")
+        for number in range(9):
+            began_s = time.perf_counter()
+            connection.execute("INSERT INTO rows VALUES (?)", (f"{number}" * 200,))
+            taken.append((time.perf_counter() - began_s) * 1000)
+    return median(taken)
+
+
+@dataclass
+class Machine:
+    """What the neighbours and the disk were like, one value before each measurement."""
+
+    pace_ms: list[float] = field(default_factory=list)
+    commit_ms: list[float] = field(default_factory=list)
+
+    def look(self, folder: Path) -> None:
+        self.pace_ms.append(calibrate_ms())
+        self.commit_ms.append(commit_ms(folder))
+
+
 async def measure(
     groups: list[str], names: list[str], rounds: int, folder: Path
-) -> tuple[Measured, list[float], list[str]]:
-    """Run everything, printing progress to stderr: the figures, the pace of the machine, what went wrong."""
+) -> tuple[Measured, Machine, list[str]]:
+    """Run everything, printing progress to stderr: the figures, the machine, what went wrong."""
     failures: list[str] = []
     model = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -52,7 +82,7 @@ async def measure(
     assert model.stdout is not None
     url = f"http://127.0.0.1:{int(await model.stdout.readline())}"
     measured: Measured = defaultdict(lambda: defaultdict(list))
-    pace: list[float] = []
+    seen = Machine()
     chosen = [contender for contender in CONTENDERS if not names or contender.name in names]
     try:
         for number in range(rounds):
@@ -60,7 +90,7 @@ async def measure(
             for group in groups:
                 # another order each round, so that no contender always follows the same one
                 for contender in chosen[number % len(chosen) :] + chosen[: number % len(chosen)]:
-                    pace.append(calibrate_ms())
+                    seen.look(world.folder)
                     began_s = time.monotonic()
                     try:
                         figures = await GROUPS[group](contender, world)
@@ -76,7 +106,7 @@ async def measure(
         assert model.stdin is not None
         model.stdin.close()
         await model.wait()
-    return measured, pace, failures
+    return measured, seen, failures
 
 
 def machine() -> dict[str, Any]:
@@ -89,6 +119,10 @@ def machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "load": list(os.getloadavg()),
     }
+
+
+def _spread(values: list[float]) -> str:
+    return f"{min(values):.1f} / {median(values):.1f} / {max(values):.1f} (min / median / max)"
 
 
 def main() -> int:
@@ -104,18 +138,19 @@ def main() -> int:
     before = machine()
     with tempfile.TemporaryDirectory(prefix="lsp-agent-bench-") as folder:
         work = measure(options.groups or list(GROUPS), options.only, options.rounds, Path(folder))
-        measured, pace, failures = asyncio.run(work)
+        measured, seen, failures = asyncio.run(work)
     after = machine()
     print(f"{before['at']} · {before['cpu']} · Python {before['python']} · Linux {before['kernel']}")
     loads = "load {:.1f} before, {:.1f} after".format(before["load"][0], after["load"][0])
-    print(f"{options.rounds} rounds, {loads}; a fixed loop took {min(pace):.0f} to {max(pace):.0f} ms")
+    print(f"{options.rounds} rounds, {loads}; a fixed loop took {_spread(seen.pace_ms)} ms")
+    print(f"a durable commit of one row took {_spread(seen.commit_ms)} ms")
     present = [name for name in PEERS if shutil.which(name)]
     print(f"peers present: {', '.join(present) or 'none'} (they are not driven: the figures are against the floors)\n")
-    print_table(measured)
+    print_table(measured, median(seen.commit_ms))
     for failure in failures:
         print(f"FAILED {failure}")
     if options.json:
-        values = {"machine": before, "load_after": after["load"], "pace_ms": pace, "figures": measured}
+        values = {"machine": before, "load_after": after["load"], **vars(seen), "figures": measured}
         options.json.write_bytes(orjson.dumps(values, option=orjson.OPT_INDENT_2))
     return 1 if failures else 0
 

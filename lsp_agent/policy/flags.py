@@ -14,7 +14,8 @@ _SED = re.compile(r"(?:\d+|\$)(?:,(?:\d+|\$|\+\d+))?[pdq](?:; ?(?:\d+|\$)(?:,(?:
 _FLAG_WITH_VALUE = re.compile(r"--[a-z-]+=")
 """A pattern behind it stays this flag, whatever files there are."""
 _NUMBER = re.compile(r"-\d{1,9}")
-_PS_LETTERS = re.compile(r"[auxefwlj]{1,6}")
+_READING_FILTERS = ("env", "import", "include", "input_filename")
+_PS_LETTERS = re.compile(r"[auxfwlj]{1,6}")
 
 
 class ArgumentsRefused(Exception):
@@ -147,7 +148,7 @@ def _read_operands(name: str, program: Program, reading: Reading) -> None:
     if program.operands == "pattern" and not reading.seen & {"-e", "--regexp", "--files"}:
         operands = operands[1:]
     elif program.operands == "filter":
-        if operands and any(word in operands[0][0] for word in ("env", "import", "include", "input_filename")):
+        if operands and any(word in operands[0][0].lower() for word in _READING_FILTERS):
             raise ArgumentsRefused(f"The filter of {name} reads more than its input.")
         operands = operands[1:]
     elif program.operands == "sed":

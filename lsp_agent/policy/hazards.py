@@ -19,7 +19,10 @@ from lsp_agent.policy.hazard_lists import (
 
 _SEPARATORS = re.compile(r"[;&|\n(){}`<>]+")
 _DEVICE = re.compile(r">\s*/dev/(?!null\b|stdout\b|stderr\b|fd/|tty\b|zero\b)")
-_FORK_BOMB = re.compile(r"(\S+)\s*\(\)\s*\{\s*\1\s*\|\s*\1\s*&")
+_FORK_BOMB = re.compile(r"([\w:.]{1,20})\s{0,5}\(\)\s{0,5}\{\s{0,5}\1\s{0,5}\|\s{0,5}\1\s{0,5}&")
+_REMOVERS = frozenset({"rm", "unlink", "rmdir"})
+_SUSPECTS = DESTRUCTIVE_PROGRAMS | _REMOVERS | {pattern.split()[0] for pattern, _ in DESTRUCTIVE_ARGUMENTS}
+_MAX_SUSPECTS = 200
 _ROOTS = frozenset({".", "./", "*", "./*", "/", "~", ".git", ".git/", "..", "--no-preserve-root"})
 
 
@@ -52,7 +55,9 @@ def destructive(command: str) -> bool:
         return True
     for text in (flat, flat.replace(",", " ")):
         for words in _segments(text):
-            if any(_destroys(words[at:]) for at in range(len(words))):
+            places = [at for at, word in enumerate(words) if _is_suspect(program_name(word))]
+            # more of them than anybody writes: not worth the time to look at each
+            if len(places) > _MAX_SUSPECTS or any(_destroys(words[at:]) for at in places):
                 return True
     return False
 
@@ -90,11 +95,15 @@ def _segments(text: str) -> Iterator[list[str]]:
             yield words
 
 
+def _is_suspect(name: str) -> bool:
+    return name in _SUSPECTS or name.startswith("mkfs")
+
+
 def _destroys(words: Sequence[str]) -> bool:
     name = program_name(words[0])
     if name in DESTRUCTIVE_PROGRAMS or name.startswith("mkfs"):
         return True
-    if name in ("rm", "unlink", "rmdir"):
+    if name in _REMOVERS:
         return _removes_too_much(words[1:])
     operands = [word for word in words if not word.startswith("-")]
     for pattern, marks in DESTRUCTIVE_ARGUMENTS:

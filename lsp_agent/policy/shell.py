@@ -26,7 +26,8 @@ MAX_PATTERN_CHARS = 300
 _PLAIN = frozenset("\n\t" + "".join([chr(code) for code in range(0x20, 0x7F)])) - {"\\"}
 _JOINING = frozenset({"program", "list", "pipeline"})
 _OPERATORS = frozenset({"&&", "||", "|", ";", "\n"})
-_WORD = re.compile(r"[A-Za-z0-9_@%+=:,./^*?\[\]!-]*")
+_WORD = re.compile(r"(?:[A-Za-z0-9_@%+=:,./^*?\[\]!-]|(?<=[A-Za-z0-9_^])~)*")
+"""A tilde behind a letter or digit is only a tilde (`HEAD~1`)."""
 _GLOB = re.compile(r"[*?\[]")
 _REFLOG = re.compile(r"@\{\d+\}")
 

@@ -4,6 +4,7 @@ An unknown model works too, with window 0 (never summarized automatically) and n
 length of the prompt is given for the shorter band.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,8 @@ class KnownService:
     """False when there are other ways to prove who asks."""
 
 
+_DATED = re.compile(r"([-@]\d{8})?(-v\d+(:\d+)?)?$")
+"""Date and version that a host adds to a model's name."""
 _ALL_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _ADAPTIVE: Mapping[str, Any] = {"thinking": {"type": "adaptive", "display": "summarized"}}
 _PRESERVED: Mapping[str, Any] = {
@@ -271,3 +274,12 @@ def known_service(provider_id: str) -> KnownService | None:
         if service.provider_id == provider_id:
             return service
     return None
+
+
+def vendors_model(model_id: str) -> Model | None:
+    """The vendor's own entry for a model that a host (Bedrock, Vertex, Azure) serves under a longer name.
+
+    `us.anthropic.claude-sonnet-4-5-20250929-v1:0`, `claude-sonnet-4-5@20250929` and `claude-sonnet-4-5` are one model.
+    """
+    name = _DATED.sub("", model_id.rpartition("anthropic.")[2])
+    return next((model for service in SERVICES for model in service.models if model.model_id == name), None)

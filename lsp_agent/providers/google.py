@@ -42,7 +42,7 @@ class GoogleProvider:
     ) -> None:
         self.provider_id = provider_id
         self.media_in_tool_results = False
-        self._headers = {name: value for name, value in (headers or {}).items() if value}
+        self._headers = {name.lower(): value for name, value in (headers or {}).items() if value}
         self._key = api_key.removeprefix("Bearer ").strip()
         self._bearer = bearer or api_key.startswith("Bearer ")
         self._models_path = models_path

@@ -101,6 +101,9 @@ class OpenAIClient:
         if not is_vendors_own(self._base_url, DEFAULT_BASE_URL):
             # OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS are nobody else's business
             headers = {"OpenAI-Organization": sdk.omit, "OpenAI-Project": sdk.omit, **headers}
+            if self._api_key and "authorization" not in {name.lower() for name in headers}:
+                # said here, because what is withheld next may have the same name
+                headers["Authorization"] = f"Bearer {self._api_key}"
             withhold(headers, CUSTOM_HEADERS_NAME, sdk.omit)
         client: AsyncOpenAI = sdk.AsyncOpenAI(
             # never empty, and no admin key: with nothing given the SDK goes looking in the environment

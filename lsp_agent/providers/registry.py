@@ -13,7 +13,7 @@ from lsp_agent.domain.errors import ProviderError
 from lsp_agent.domain.model import Model
 from lsp_agent.ports.provider import Provider
 from lsp_agent.providers.adapters import Preloadable, make_adapter, service_type
-from lsp_agent.providers.catalog import SERVICES, KnownService, known_service
+from lsp_agent.providers.catalog import SERVICES, KnownService, known_service, vendors_model
 from lsp_agent.providers.content import merged
 from lsp_agent.providers.keys import is_template, missing_variables
 from lsp_agent.providers.keys import resolve as resolve_template
@@ -22,6 +22,9 @@ from lsp_agent.providers.settings import ADAPTER_OPTIONS, ProviderSettings, Prov
 
 SCRIPTED_ID = "scripted"
 _NEEDS_KEY = frozenset({"anthropic", "google", "openai", "openrouter", "vercel", "vertex"})
+_HOSTS = frozenset({"azure", "bedrock", "vertex"})
+"""Types that serve the models of others."""
+_KEY_HEADERS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-key"})
 _REFRESH_HOLDS_S = 30.0
 """A refusal that comes this soon after new credentials were read is of a request that still had the old ones."""
 _SECRET_HEADERS = ("authorization", "key", "token", "secret", "cookie")
@@ -221,6 +224,11 @@ class ProviderRegistry:
         for model in self._models_of(block):
             if model.model_id == model_id:
                 return model
+        like = vendors_model(model_id) if block.type in _HOSTS else None
+        if like is not None:
+            # window, prices and abilities are the vendor's; options are its own interface's
+            flat_rate, sent = block.flat_rate, _sent_options(block)
+            return replace(like, provider_id=provider_id, model_id=model_id, flat_rate=flat_rate, options=sent)
         name = "Demonstration (no model)" if block.type == SCRIPTED_ID else model_id
         flat_rate = block.flat_rate or block.type == SCRIPTED_ID
         return Model(provider_id, model_id, name=name, flat_rate=flat_rate, options=_sent_options(block))
@@ -312,7 +320,7 @@ class ProviderRegistry:
             return ""
         owner = f"providers.{settings.provider_id}.api_key"
         missing = missing_variables(settings.api_key, self._env)
-        named = any(name.lower() in {"authorization", "x-api-key"} for name in settings.headers)
+        named = any(name.lower() in _KEY_HEADERS for name in settings.headers)
         # a server of the user's own may do without
         if missing or (not settings.api_key and not settings.base_url and settings.type in _NEEDS_KEY):
             if named:

@@ -109,7 +109,9 @@ class ResponsesStream:
             # some servers announce a call only when it is whole
             self._added(value, out)
             call = self._calls.pop(index)
-            out.append(ToolCallEnd(call.call_id, call.name, item.get("arguments") or "".join(call.pieces) or "{}"))
+            whole = item.get("arguments")
+            whole = whole if isinstance(whole, str) else ""
+            out.append(ToolCallEnd(call.call_id, call.name, whole or "".join(call.pieces) or "{}"))
 
     def _terminal(self, response: object, out: list[StreamEvent]) -> None:
         response = response if isinstance(response, dict) else {}

@@ -11,7 +11,7 @@ import orjson
 
 from lsp_agent import __version__
 from lsp_agent.domain.errors import ProviderError
-from lsp_agent.domain.stream import StreamEvent
+from lsp_agent.domain.stream import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 from lsp_agent.ports.provider import Request
 from lsp_agent.providers.errors import broken_stream, event_error, translating_errors
 from lsp_agent.providers.sse import SseDecoder, SseEvent
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 15.0
 _DRAIN_S = 0.05
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_TEXTS = (TextDelta, ReasoningDelta, ToolCallDelta)
 _EXPLANATION_BYTES = 65_536
 _AHEAD_BYTES = 262_144
 """More than that is not read ahead of who takes it."""
@@ -105,14 +106,14 @@ async def answer(
         try:
             await _refuse_other_content(response, service)
             async for data in reads:
-                batch, failure = _decode(decoder.feed(data), dialect, service)
+                batch, failure = decode_events(decoder.feed(data), dialect, service)
                 if batch or failure is None:
                     yield batch
                 if failure is not None:
                     raise failure
                 if dialect.finished:
                     return
-            batch, failure = _decode(decoder.finish(), dialect, service)
+            batch, failure = decode_events(decoder.finish(), dialect, service)
             if failure is None and not dialect.finished:
                 dialect.end(batch, said_done=False)
             if batch:
@@ -130,8 +131,23 @@ def _raw_chunks(response: "httpx2.Response") -> AsyncIterator[bytes]:
     return response.aiter_bytes()
 
 
-def _decode(events: list[SseEvent], dialect: Dialect, service: str) -> tuple[list[StreamEvent], ProviderError | None]:
+def decode_events(
+    events: list[SseEvent], dialect: Dialect, service: str
+) -> tuple[list[StreamEvent], ProviderError | None]:
+    """The batch that whole events make, and what went wrong after it.
+
+    Promise: whatever JSON a service sends, nothing but a ProviderError comes of it, and texts are texts.
+    """
     batch: list[StreamEvent] = []
+    failure = _feed(events, dialect, service, batch)
+    for index, event in enumerate(batch):
+        if isinstance(event, _TEXTS) and not isinstance(event.text, str):
+            del batch[index:]
+            return batch, _garbled(service)
+    return batch, failure
+
+
+def _feed(events: list[SseEvent], dialect: Dialect, service: str, batch: list[StreamEvent]) -> ProviderError | None:
     try:
         for name, data in events:
             if data == b"[DONE]":
@@ -143,10 +159,17 @@ def _decode(events: list[SseEvent], dialect: Dialect, service: str) -> tuple[lis
             if dialect.finished:
                 break
     except orjson.JSONDecodeError:
-        return batch, broken_stream(service, "it sent something that is not JSON")
+        return broken_stream(service, "it sent something that is not JSON")
     except ProviderError as error:
-        return batch, error
-    return batch, None
+        return error
+    except (TypeError, AttributeError, LookupError, ValueError):
+        # a list where an object belongs, and the like
+        return _garbled(service)
+    return None
+
+
+def _garbled(service: str) -> ProviderError:
+    return broken_stream(service, "it sent something that cannot be understood")
 
 
 async def _refuse_other_content(response: "httpx2.Response", service: str) -> None:

@@ -60,6 +60,7 @@ def facts(connection: Connection, uri: str, span: dict[str, Any], problems: list
         has_session=connection.last_session is not None,
         is_transcript=uri.startswith(f"{ours}/transcripts/") and name.endswith(".md"),
         is_prompt=uri == f"{ours}/prompt.md",
+        has_plugin=connection.agreed.events,
         about=about,
     )
 

@@ -6,7 +6,7 @@ mere choice: a choice on the screen is taken away for it.
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lsp_agent.agent.approval_prompts import PromptQueue
@@ -48,7 +48,6 @@ class PromptSurface:
         self._numbers = itertools.count(1)
         self._queue = PromptQueue(show=self._show, respond=self._respond, by=connection.name, answers_for=self._speaks)
         self.run = self._queue.run
-        self.offer_again = self._queue.offer_again
 
     def can_answer(self, session_id: str) -> bool:
         return self._queue.can_answer(session_id)
@@ -61,6 +60,12 @@ class PromptSurface:
 
     def closed(self, request_id: str) -> None:
         self._queue.closed(request_id)
+
+    def ask_again(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Show permission records that were dismissed, or that waited before this client came."""
+        for record in records:
+            self._queue.closed(record["requestId"])
+            self.asked(record)
 
     def choose(self, question: str, options: Mapping[str, str], chosen: Callable[[str], None]) -> None:
         """Ask which; `chosen` gets the key, and is not called when the user does not choose."""
@@ -138,10 +143,10 @@ class Surface:
         if self._prompts is not None:
             self._prompts.choose(question, options, chosen)
 
-    def offer_again(self) -> None:
-        """Show what was dismissed once more."""
+    def ask_again(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Show what was dismissed, or waited before this client came."""
         if self._prompts is not None:
-            self._prompts.offer_again()
+            self._prompts.ask_again(records)
 
     def close(self) -> None:
         """The connection is gone."""

@@ -132,9 +132,14 @@ class Jobs:
         return job if job is not None and job.session_id == session_id else None
 
     def to_background(self, job: Job) -> None:
-        """From now on its events belong to no run: it may outlive the one that started it."""
+        """It goes on by itself; from now on its events belong to no run."""
         job.background = True
         job.run = None
+
+    def abandon(self, job: Job) -> None:
+        """End it for a run that is being cancelled, and may be over before the last process is gone."""
+        job.run = None
+        job.ask_to_stop()
 
     async def stop(self, job: Job) -> None:
         """End it and wait until its tree is gone. Bounded; a second caller waits for the same end."""

@@ -23,8 +23,8 @@ _log = logging.getLogger(__name__)
 _PACKAGE_PARENT = str(Path(lsp_agent.__file__).resolve().parents[1])
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from lsp_agent.shell.supervisor import main; main()"
 _NAMES: Mapping[int, str] = {1: "stdout", 2: "stderr"}
-_STOP_S = 2.6
-"""After this the supervisor itself is taken down: it allows the command 1.9 s after TERM."""
+_STOP_S = 2.2
+"""After this the supervisor itself is taken down: it allows the command 1.5 s after TERM."""
 _DRAIN_S = 0.5
 LIMITS: Mapping[str, int] = {
     "RLIMIT_CORE": 0,
@@ -37,6 +37,8 @@ LIMITS: Mapping[str, int] = {
 """Bytes, descriptors, seconds of processor time; processes of the user in all."""
 MAX_PROCESSES = 512
 MAX_OUTPUT_BYTES = 1 << 30
+MAX_MEMORY_SHARE = 0.75
+"""Of the machine's memory, what one command with all its processes may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Order:
     limits: Mapping[str, int] = field(default_factory=lambda: LIMITS)
     max_processes: int = MAX_PROCESSES
     max_output_bytes: int = MAX_OUTPUT_BYTES
+    max_memory_bytes: int = 0
+    """0 = `MAX_MEMORY_SHARE` of what there is."""
     seccomp: bytes = b""
     seccomp_at: int | None = None
     """Place in `argv` for the number of a descriptor that holds `seccomp`."""
@@ -60,7 +64,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How it ended. `why`: empty, `stopped`, `processes` (too many), `output` (too much), `lost` (no supervisor)."""
+    """How it ended. `why`: empty, `stopped`, `processes` (too many), `memory`, `output` (too much), `lost`."""
 
     exit_code: int
     signal: int = 0
@@ -195,6 +199,7 @@ class Spawner:
             raise
         except asyncio.CancelledError:
             running.ask_to_stop()
+            running.send(b"")
             raise
         finally:
             os.close(report_write)
@@ -209,6 +214,7 @@ def _text_of(order: Order, report_fd: int) -> bytes:
         "env": dict(order.env),
         "limits": dict(order.limits),
         "max_processes": order.max_processes,
+        "max_memory_bytes": order.max_memory_bytes or _memory_limit(),
         "report_fd": report_fd,
         "seccomp": base64.b64encode(order.seccomp).decode("ascii"),
         "seccomp_at": order.seccomp_at,
@@ -217,6 +223,10 @@ def _text_of(order: Order, report_fd: int) -> bytes:
         "placeholders": list(order.placeholders),
     }
     return json.dumps(fields).encode("utf-8")
+
+
+def _memory_limit() -> int:
+    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * MAX_MEMORY_SHARE)
 
 
 def kill_tree(pid: int) -> None:

@@ -2,7 +2,7 @@
 
 It is the reaper of everything the command starts (`PR_SET_CHILD_SUBREAPER`), so a child that calls `setsid` or forks
 twice is still found. When the command ends, when the server asks (SIGTERM) or when the server dies (the kernel sends
-SIGTERM then), it ends the whole tree: TERM, up to two seconds, then KILL until nothing is left.
+SIGTERM then), it ends the whole tree: TERM, a second and a half, then KILL until nothing is left.
 
 Started as `python -I -S`; imports the standard library and its two neighbours only. Reads one JSON order from its
 standard input, a pipe, and writes one JSON report to the descriptor it was given.
@@ -23,7 +23,7 @@ from typing import Any
 
 _SET_PDEATHSIG, _SET_SECCOMP, _SET_NO_NEW_PRIVS, _SET_SUBREAPER = 1, 22, 38, 36
 _DROP_CAPABILITY, _CAPABILITIES = 24, 64
-TERM_GRACE_S = 1.9
+TERM_GRACE_S = 1.5
 _KILL_TRIES = 200
 _WATCH_S = 0.25
 NOT_STARTED = 127
@@ -58,7 +58,8 @@ def main() -> None:
     # the pipes of the output belong to the command: whoever reads them sees their end with the last of it
     os.dup2(null, 1)
     os.dup2(null, 2)
-    status, why = _watch(child, int(order["max_processes"]), wake_read, stopping, server)
+    limits = (int(order["max_processes"]), int(order["max_memory_bytes"]))
+    status, why = _watch(child, limits, wake_read, stopping, server)
     _end_tree(child, int(order.get("walls", 0)), TERM_GRACE_S if why else 0.0)
     _remove_placeholders(order, why)
     if status is None:
@@ -154,8 +155,10 @@ def _prctl(option: int, value: int, third: int = 0) -> None:
 # ------------------------------------------------------------------------------------------------------- the end
 
 
-def _watch(child: int, most: int, wake: int, stopping: list[str], server: int) -> tuple[int | None, str]:
-    """Wait for the command, a wish to stop, or too many processes. The wait status (None: it still runs) and why."""
+def _watch(child: int, limits: tuple[int, int], wake: int, stopping: list[str], server: int) -> tuple[int | None, str]:
+    """Wait for the command, a wish to stop, too many processes or too much memory. The wait status (None: it still
+    runs) and why. `limits`: processes, and bytes."""
+    most, most_bytes = limits
     while True:
         status = _reap(child)
         if status is not None:
@@ -164,8 +167,11 @@ def _watch(child: int, most: int, wake: int, stopping: list[str], server: int) -
             return None, stopping[0]
         if os.getppid() != server:
             return None, "orphaned"
-        if _family_size(os.getpid(), most) > most:
+        count, memory_bytes = _family(os.getpid(), most)
+        if count > most:
             return None, "processes"
+        if memory_bytes > most_bytes:
+            return None, "memory"
         select.select([wake], [], [], _WATCH_S)
         with contextlib.suppress(BlockingIOError):
             os.read(wake, 4096)
@@ -253,9 +259,10 @@ def _descendants(me: int) -> set[int]:
     return found
 
 
-def _family_size(me: int, enough: int) -> int:
-    """How many descendants there are, counting along the kernel's lists of children and no further than needed."""
-    count, waiting = 0, [me]
+def _family(me: int, enough: int) -> tuple[int, int]:
+    """How many descendants there are and the memory they hold, in bytes; along the kernel's lists of children, no
+    further than needed."""
+    count, pages, waiting = 0, 0, [me]
     while waiting and count <= enough:
         pid = waiting.pop()
         try:
@@ -264,9 +271,12 @@ def _family_size(me: int, enough: int) -> int:
                     children = [int(word) for word in file.read().split()]
                 count += len(children)
                 waiting += children
-        except OSError:
+            with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123
+                words = file.read().split()
+            pages += int(words[1]) - int(words[2])  # what is shared is counted by nobody
+        except (OSError, IndexError):
             continue  # it has ended meanwhile, or this kernel keeps no such lists
-    return count
+    return count, pages * resource.getpagesize()
 
 
 def _remove_placeholders(order: dict[str, Any], why: str) -> None:

@@ -114,7 +114,7 @@ class Bash:
                 metadata=job_metadata(job),
             )
         except asyncio.CancelledError:
-            job.ask_to_stop()
+            self._jobs.abandon(job)
             await job.done.wait()
             raise
         return ToolResult(job_text(job), metadata=job_metadata(job))
@@ -142,8 +142,8 @@ _DESCRIPTION = (
     "git diff, rg, cat) run at once, others ask the user; keep those short and free of variables and substitutions. "
     "There is no network, and protected files (.git/hooks, editor and agent settings) cannot be changed. Use view, "
     "grep, glob, edit and write for files rather than cat, sed and echo. Of long output the first and last 15,000 "
-    "characters are kept. What a command leaves running ends with it; for a server use `run_in_background`. A command that "
-    f"takes longer than `auto_background_after` seconds ({DEFAULT_BACKGROUND_S}) goes on in the background."
+    "characters are kept. What a command leaves running ends with it; for a server use `run_in_background`. A command "
+    f"that takes longer than `auto_background_after` seconds ({DEFAULT_BACKGROUND_S}) goes on in the background."
 )
 
 

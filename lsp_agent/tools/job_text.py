@@ -8,6 +8,7 @@ NO_OUTPUT = "no output"
 _REASONS = {
     "stopped": "The command was aborted before it ended.",
     "processes": "The command was ended: it started too many processes.",
+    "memory": "The command was ended: it used too much memory.",
     "output": "The command was ended: it printed too much.",
     "lost": "The command was ended from outside.",
     "orphaned": "The command was ended with the server.",

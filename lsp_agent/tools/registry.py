@@ -4,9 +4,13 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from lsp_agent.ports.tools import Tool
+from lsp_agent.shell.jobs import Jobs
+from lsp_agent.tools.bash import Bash, Judgement
 from lsp_agent.tools.edit import Edit
 from lsp_agent.tools.glob import Glob
 from lsp_agent.tools.grep import Grep
+from lsp_agent.tools.job_kill import JobKill
+from lsp_agent.tools.job_output import JobOutput
 from lsp_agent.tools.ls import Ls
 from lsp_agent.tools.multiedit import MultiEdit
 from lsp_agent.tools.ripgrep import find_ripgrep
@@ -39,6 +43,13 @@ class BuiltinTools:
         if mode == "plan":
             return [tool for tool in self._tools if tool.read_only]
         return list(self._tools)
+
+
+def shell_tools(jobs: Jobs, judge: Callable[[str], Judgement]) -> list[Tool]:
+    """The tools that run commands, for `more`; none where there is no bash. `judge`: `policy.shell.judge`."""
+    if not jobs.sandbox.has_shell:
+        return []
+    return [Bash(jobs, judge), JobOutput(jobs), JobKill(jobs)]
 
 
 def _built(ripgrep: Path | None, withhold: Callable[[Path], bool]) -> list[Tool]:

@@ -6,7 +6,7 @@ from benchmarks.report import Target, print_table
 
 def table(measured: dict[str, dict[str, list[float]]]) -> str:
     lines: list[str] = []
-    print_table(measured, lines.append)
+    print_table(measured, 4.0, lines.append)
     return "\n".join(lines)
 
 
@@ -25,3 +25,8 @@ def test_a_target_that_is_missed_is_said_so():
 def test_a_floor_that_did_not_run_leaves_its_target_open():
     assert Target(PYGLS_SDK.name, 1.6).limit({PRODUCT.name: [1]}) is None
     assert "met" not in table({"first byte → first update, ms": {PRODUCT.name: [1]}})
+
+
+def test_a_target_may_allow_for_the_commit_that_the_floors_do_not_make():
+    shown = table({"later prompts → request, ms": {PRODUCT.name: [7], PYGLS_SDK.name: [2]}})
+    assert "≤ 1.6× pygls+sdk + a commit = 7.20 | met |" in shown

@@ -100,7 +100,7 @@ async def test_tier_0_gets_no_event_it_did_not_ask_for(world: World):
     command = actions[0] if isinstance(actions[0]["command"], str) else actions[0]["command"]
     params = {"command": command["command"], "arguments": command["arguments"]}
     await client.request("workspace/executeCommand", params)
-    await world.fake.wait_for(1)
+    await world.fake.wait_for(1, 30)
     await client.until(lambda m: m.get("method") == "$/progress" and m["params"]["value"]["kind"] == "end")
     assert not client.events()
 
@@ -130,7 +130,7 @@ async def test_no_events_for_a_client_that_wants_none(world: World):
     run_id = fresh()
     params = {"prompt": "x", "runId": run_id}
     await client.request("agent/run", params)
-    await world.fake.wait_for(1)
+    await world.fake.wait_for(1, 30)
     while (await client.request("agent/run", params))["state"] == "running":
         pass
     assert not [e for e in client.events() if "update" in e]

@@ -223,7 +223,7 @@ async def test_a_cancelled_compaction_ends_once(shared: Shared):
     shared.fake.aside = [text("summ"), {"hold": hold}, text("ary")]
     try:
         await shared.client.request("agent/session/compact", {"sessionId": session})
-        await shared.fake.wait_for(3)
+        await shared.fake.wait_for(3, 30)
         queued = fresh()
         await shared.client.request("agent/run", {"sessionId": session, "runId": queued, "prompt": "behind"})
         await shared.client.request("agent/cancel", {"sessionId": session, "queue": "keep"})

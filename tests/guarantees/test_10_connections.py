@@ -185,7 +185,7 @@ async def test_14_tier_0_is_asked_by_show_message_request_one_at_a_time(world: W
         assert shown[-1]["type"] in (1, 2, 3, 4)
         answered = number
         answers.put_nowait(shown[-1]["actions"][0])
-    await world.fake.wait_for(2)
+    await world.fake.wait_for(2, 30)
     while (await client.request("agent/status"))["busy"]:
         pass
     assert (world.project / "1.txt").read_text() == "x"

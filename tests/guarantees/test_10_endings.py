@@ -163,7 +163,7 @@ async def test_10_11_shutdown_with_a_stuck_provider_is_bounded(world: World):
     world.fake.push([{"stall": 60}])
     run_id = fresh()
     await client.request("agent/run", {"runId": run_id, "prompt": "x"})
-    await world.fake.wait_for(1)
+    await world.fake.wait_for(1, 30)
     before = asyncio.get_running_loop().time()
     await client.request("shutdown")
     assert asyncio.get_running_loop().time() - before < 3

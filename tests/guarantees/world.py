@@ -158,19 +158,18 @@ async def refused(client: Client, method: str, params: Any) -> Failed:
 
 
 async def idle(client: Client, session: str) -> None:
-    """Wait for the last `state_update idle` after the last runComplete so far."""
+    """Wait for the `state_update idle` behind the last of the session's terminal events so far."""
+    ends = len(completes(client, session))
 
-    def rested() -> bool:
-        last = None
-        for event in client.events(session):
-            update = event.get("update", {})
-            if update.get("sessionUpdate") == "state_update":
-                last = update["state"]
-            elif "stopReason" in event:
-                last = "complete"
-        return last == "idle"
+    def rested(message: dict[str, Any]) -> bool:
+        nonlocal ends
+        params = message.get("params") or {}
+        if message.get("method") == "agent/runComplete" and params["sessionId"] == session:
+            ends -= 1
+        update = params.get("update", {}) if message.get("method") == "agent/event" else {}
+        return ends <= 0 and params.get("sessionId") == session and update.get("state") == "idle"
 
-    await client.until(lambda _: rested())
+    await client.until(rested)
 
 
 def completes(client: Client, session: str) -> list[tuple[str | None, str]]:

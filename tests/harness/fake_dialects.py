@@ -234,7 +234,7 @@ class Chat:
 
 
 class Google:
-    """A thought's signature comes with the next call, else with an empty text at the end, as the real service has it."""
+    """A thought's signature comes with the next call, else with an empty text at the end, as at the real service."""
 
     def __init__(self) -> None:
         self.usage: dict[str, Any] = {}

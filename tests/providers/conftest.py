@@ -4,10 +4,10 @@ import pytest
 
 from lsp_agent.ports.provider import Provider
 from tests.harness.fake_provider import FakeProvider
-from tests.providers.doubles import make_provider
+from tests.providers.doubles import DIALECTS, make_provider
 
 
-@pytest.fixture(params=["anthropic", "responses", "chat", "google", "bedrock", "azure", "vertex"])
+@pytest.fixture(params=DIALECTS)
 def dialect(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

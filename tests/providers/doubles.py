@@ -24,6 +24,7 @@ from lsp_agent.providers.openai_chat import OpenAIChatProvider
 from lsp_agent.providers.openai_responses import OpenAIResponsesProvider
 from lsp_agent.providers.settings import ProviderSettings
 
+DIALECTS = ("anthropic", "responses", "chat", "google", "bedrock", "azure", "vertex")
 SECRET = "sk-test-0123456789abcdef"
 PNG = b"\x89PNG\r\n\x1a\nfake"
 VIEW = ToolSpec("view", "Reads a file.", {"type": "object", "properties": {"file_path": {"type": "string"}}})

@@ -1,9 +1,11 @@
 """One suite for every HTTP dialect and host, over real HTTP against the fake service."""
 
 import asyncio
+import base64
 
 import pytest
 
+from lsp_agent.agent.history import build
 from lsp_agent.domain.errors import ProviderError
 from lsp_agent.domain.message import FinishReason
 from lsp_agent.domain.stream import (
@@ -20,7 +22,20 @@ from lsp_agent.domain.stream import (
 from lsp_agent.domain.usage import Usage
 from lsp_agent.ports.provider import Provider
 from tests.harness.fake_provider import FakeProvider, http, text, think, tool, usage
-from tests.providers.doubles import SECRET, VIEW, collect, make_provider, request_of, text_of
+from tests.providers.doubles import (
+    PNG,
+    SECRET,
+    VIEW,
+    assistant,
+    call,
+    collect,
+    image,
+    make_provider,
+    request_of,
+    result,
+    text_of,
+    user,
+)
 
 WHOLE = [think("hmm", deltas=2), text("Grüße 😀 an alle", deltas=4), tool("view", {"file_path": "a"}), usage(10, 5)]
 WHOLE_TEXT = "Grüße 😀 an alle"
@@ -137,7 +152,10 @@ async def test_the_reason_for_stopping_is_mapped(provider: Provider, fake: FakeP
         (400, "Provider", False),
         (401, "ProviderAuth", False),
         (402, "Provider", False),
+        (403, "ProviderAuth", False),
         (404, "Provider", False),
+        (408, "Timeout", True),
+        (409, "Provider", True),
         (413, "ContextOverflow", False),
         (429, "RateLimited", True),
         (500, "Provider", True),
@@ -317,6 +335,17 @@ async def test_a_bearer_key_goes_into_the_authorization_header(dialect: str, fak
     await provider.close()
 
 
+async def test_images_of_the_user_and_of_tools_reach_the_service(dialect: str, provider: Provider, fake: FakeProvider):
+    shot = result("t1", "Loaded.", data=PNG, mime_type="image/png")
+    history = build(
+        [user("See", image()), assistant(call("t1")), shot, user("So?")],
+        images=True,
+        media_in_results=provider.media_in_tool_results,
+    )
+    await collect(provider, request_of(*history))
+    assert str(fake.requests[0].body).count(base64.b64encode(PNG).decode()) == 2
+
+
 async def test_extra_body_is_merged_last(dialect: str, fake: FakeProvider):
     provider = make_provider(dialect, fake.url, extra_body={"metadata": {"a": 1}, "stream": True})
     await collect(provider, request_of(provider_options={"metadata": {"b": 2, "a": 9}}))
@@ -325,8 +354,6 @@ async def test_extra_body_is_merged_last(dialect: str, fake: FakeProvider):
 
 
 async def test_F16_a_lone_surrogate_does_not_stop_a_request(provider: Provider, fake: FakeProvider):
-    from tests.providers.doubles import user
-
     await collect(provider, request_of(user("bad \ud800 text")))
     assert "bad ? text" in str(fake.requests[0].body)
 

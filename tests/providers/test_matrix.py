@@ -1,6 +1,6 @@
 """A session that changes its provider in the middle, over all pairs: what one made, the other accepts, and back again.
 
-Every answer comes over HTTP from the fake service, is folded as the agent folds it and goes through the agent's history.
+Every answer comes over HTTP from the fake service, is folded as the agent folds it and goes through its history.
 """
 
 from dataclasses import replace
@@ -111,9 +111,7 @@ async def test_a_session_goes_on_with_another_provider_and_back(one: str, other:
 
 @pytest.mark.parametrize("source", DIALECTS)
 @pytest.mark.parametrize("target", DIALECTS)
-async def test_an_answer_cut_off_in_the_middle_does_not_spoil_the_session(
-    source: str, target: str, fake: FakeProvider
-):
+async def test_an_answer_cut_off_in_the_middle_does_not_spoil_the_session(source: str, target: str, fake: FakeProvider):
     session = Session(fake)
     session.messages.append(user("Look."))
     await session.answer(source, calling(source, 0))

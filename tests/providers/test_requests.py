@@ -21,6 +21,7 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 LS = ToolSpec("ls", "Lists.", {"type": "object", "properties": {}})
 SIGNED = {"type": "thinking", "thinking": "hmm", "signature": "Zm9v+/=="}
 HIDDEN = {"type": "redacted_thinking", "data": "AAEC"}
+SIGNED_CALL = {"tool_call_id": "t1", "thought_signature": "c2ln"}
 ITEM = {
     "type": "reasoning",
     "id": "rs_1",
@@ -55,7 +56,7 @@ CASES: dict[str, Request] = {
     "thinking_effort": request_of(
         user("x"),
         assistant(
-            thought(anthropic=[SIGNED, HIDDEN], openai=ITEM, google={"tool_call_id": "t1", "thought_signature": "c2ln"}),
+            thought(anthropic=[SIGNED, HIDDEN], openai=ITEM, google=SIGNED_CALL),
             "So.",
             call("t1"),
         ),

@@ -64,7 +64,7 @@ def git(root: Path, *words: str) -> None:
 
 async def until(condition, *, within: float = 10.0) -> None:
     async with asyncio.timeout(within):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

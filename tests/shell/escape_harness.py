@@ -1,7 +1,9 @@
-"""Sets a stage, runs `escapes.py` inside one tier, looks at the stage again. Prints JSON. Run as root and as a plain user.
+"""Sets a stage, runs `escapes.py` inside one tier, and looks at it again. Prints JSON. Run as root and as a user.
 
 python escape_harness.py TIER DIRECTORY   (standard library and lsp_agent.shell only)
 """
+
+# ruff: noqa: E501
 
 import asyncio
 import hashlib
@@ -76,8 +78,14 @@ async def attack(tier: str, base: Path, *, reading: bool) -> dict[str, object]:
         udp.setblocking(False)
         arguments = {
             **{name: str(path) for name, path in place.items()},
-            **{"mark": MARK, "server": os.getpid(), "port": tcp.getsockname()[1], "udp": udp.getsockname()[1]},
-            **{"unix": str(base / "u.sock"), "abstract": f"probe-{os.getpid()}", "tier": tier, "reading": reading},
+            "mark": MARK,
+            "server": os.getpid(),
+            "port": tcp.getsockname()[1],
+            "udp": udp.getsockname()[1],
+            "unix": str(base / "u.sock"),
+            "abstract": f"probe-{os.getpid()}",
+            "tier": tier,
+            "reading": reading,
         }
         before = snapshot(place["outside"], place["home"], place["state"])
         protected = snapshot(place["inside"] / ".git" / "hooks", place["inside"] / ".vscode")

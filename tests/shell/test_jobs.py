@@ -197,7 +197,7 @@ async def main():
     await running.ended
 asyncio.run(main())
 """
-    server = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)
+    server = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE)  # noqa: ASYNC220
     try:
         await until(lambda: len(processes_with(f"\0{mark}")) >= 3)
     finally:
@@ -207,7 +207,8 @@ asyncio.run(main())
 
 
 async def test_SH_18_the_child_has_no_input_no_terminal_and_none_of_our_descriptors(shell):
-    script = "import os,json;print(json.dumps([os.read(0,9).decode(),sorted(int(n) for n in os.listdir('/proc/self/fd'))[:4]]))"
+    listing = "sorted(int(n) for n in os.listdir('/proc/self/fd'))[:4]"
+    script = f"import os,json;print(json.dumps([os.read(0,9).decode(),{listing}]))"
     result = await shell.run(f'python3 -c "{script}"; tty; (: < /dev/tty) 2>&1')
     text, descriptors = json.loads(result.content.splitlines()[0])
     assert text == ""
@@ -218,7 +219,9 @@ async def test_SH_18_the_child_has_no_input_no_terminal_and_none_of_our_descript
 @pytest.mark.parametrize("tier", ["bubblewrap", "landlock", "none"])
 async def test_SH_18_no_key_press_can_be_pushed_into_a_terminal(make_shell, tier):
     shell = make_shell(tier, "none")
-    result = await shell.run("python3 -c 'import fcntl,pty; m,s=pty.openpty(); fcntl.ioctl(s,0x5412,b\"x\")' 2>&1 | tail -1")
+    result = await shell.run(
+        "python3 -c 'import fcntl,pty; m,s=pty.openpty(); fcntl.ioctl(s,0x5412,b\"x\")' 2>&1 | tail -1"
+    )
     if await shell.sandbox.tier() != "none":
         assert "Error" in result.content
 
@@ -286,6 +289,17 @@ async def test_SH_24_a_fork_bomb_ends_and_the_server_lives(shell):
     result = await shell.run(":(){ :|:& };:; while :; do sleep 1; done")
     assert "too many processes" in result.content
     assert (await shell.run("echo alive")).content.startswith("alive")
+
+
+async def test_SH_24_a_memory_hog_ends(shell):
+    from dataclasses import replace
+
+    hog = "python3 -c 'b=[]\nwhile True: b.append(bytearray(1<<20))'"
+    order = (await shell.sandbox.confine(hog, cwd=shell.root, reading=False)).order
+    running = await shell.spawner.start(replace(order, max_memory_bytes=200 << 20), lambda name, text: None)
+    async with asyncio.timeout(20):
+        ended = await running.ended
+    assert ended.why == "memory"
 
 
 async def test_SH_24_memory_files_and_time_are_limited(shell):

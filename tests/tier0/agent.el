@@ -8,8 +8,7 @@
 (require 'flymake)
 (require 'cl-lib)
 
-(setq eglot-confirm-server-initiated-edits nil
-      eglot-connect-timeout 60
+(setq eglot-connect-timeout 60
       eglot-autoshutdown t
       make-backup-files nil
       create-lockfiles nil
@@ -20,8 +19,8 @@
 (defvar agent-messages nil "What the server said, newest first.")
 (defvar agent-unknown nil "Methods eglot did not know.")
 
-(setq eglot-server-programs
-      `((text-mode . (,(getenv "AGENT_PYTHON") "-m" "lsp_agent" "serve"))))
+(setq eglot-server-programs nil)
+(load (getenv "AGENT_PAGE")) ; docs/editors/emacs.md
 
 (advice-add 'completing-read :override
             (lambda (prompt collection &rest _)
@@ -120,7 +119,7 @@
 
 (ert-deftest the-transcript-is-a-file-whose-place-is-told ()
   (agent-in "hello.txt" "hello\n"
-    (eglot-execute-command (eglot-current-server) "lspAgent.ask" ["good morning"])
+    (agent-ask "good morning")
     (agent-said "You said: good morning")
     (let* ((shown (eglot-execute-command (eglot-current-server) "lspAgent.transcript" []))
            (path (eglot--uri-to-path (plist-get shown :uri))))

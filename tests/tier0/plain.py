@@ -169,6 +169,12 @@ async def joined(socket: Path, project: Path, name: str) -> AsyncIterator[Editor
         await client.aclose()
 
 
+def block_of(page: str, language: str) -> str:
+    """The one block of code of a set-up page: what users paste is what the tests run."""
+    text = (Path(__file__).parents[2] / "docs" / "editors" / page).read_text("utf-8")
+    return text.split(f"```{language}\n", 1)[1].split("```", 1)[0]
+
+
 async def until_file(path: Path, part: str, timeout_s: float = 10.0) -> str:
     """Wait until a file holds a text."""
     deadline = time.monotonic() + timeout_s

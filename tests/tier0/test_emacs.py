@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.client import isolated_environment
-from tests.tier0.plain import configure
+from tests.tier0.plain import block_of, configure
 
 ROOT = Path(__file__).parents[2]
 EMACS = shutil.which("emacs")
@@ -27,9 +27,12 @@ def emacs(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     # HOME is not the project folder: eglot does not find a project under an abbreviated path
     project = home / "project"
     project.mkdir(exist_ok=True)
+    page = home / "page.el"
+    page.write_text(block_of("emacs.md", "elisp"))
     env = {
         **isolated_environment(home / "home", configure(home)),
-        "AGENT_PYTHON": sys.executable,
+        "AGENT_PAGE": str(page),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "AGENT_PROJECT": str(project),
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "TERM": "dumb",

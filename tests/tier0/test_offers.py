@@ -69,3 +69,9 @@ def test_a_run_can_be_stopped_from_anywhere():
 def test_the_prompt_document_offers_to_send_and_the_transcript_nothing_about_code():
     assert titles(Facts(PLACE, is_prompt=True, about="a.py")) == ["Agent: send (about a.py)"]
     assert titles(Facts(PLACE, is_transcript=True, has_session=True, is_busy=True)) == ["Agent: stop"]
+
+
+def test_an_editor_with_a_plugin_is_not_offered_what_its_own_chat_does():
+    found = titles(Facts(PLACE, has_plugin=True, has_session=True, problems=["x"]))
+    assert "Agent: fix this problem" in found
+    assert not {"Agent: edit with an instruction…", "Agent: open the transcript"} & set(found)

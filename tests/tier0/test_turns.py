@@ -303,6 +303,7 @@ async def test_losing_the_editor_cancels_nothing(home):
     async with joined(home / "s.sock", home / "project", "helix") as other:
         assert (await other.client.request("agent/status", {"sessionId": session}))["busy"] is True
         await other.run("lspAgent.sessions", session)
+        assert (await other.progressed(""))["value"]["kind"] == "begin"
         await other.run("lspAgent.stop")
         await other.told("stopped")
 
@@ -354,3 +355,31 @@ async def test_a_new_workspace_is_greeted_once_and_a_plugin_never(tmp_path):
             await client.request("shutdown")
             greetings.append(sum("ready. Ask by" in str(message) for message in client.messages))
     assert greetings == [0, 1, 0]
+
+
+async def test_a_question_of_an_editor_that_left_is_asked_in_the_one_that_goes_on(home):
+    async with joined(home / "s.sock", home / "project", "helix") as editor:
+        editor.file = "left.py"
+        session, uri = await asked_to_rename(editor)
+    async with joined(home / "s.sock", home / "project", "helix") as other:
+        other.answer(lambda params: params["actions"][0] if "Edit" in params["message"] else None)
+        other.client.open_document(uri, CODE)
+        await other.run("lspAgent.sessions", session)
+        await other.told("Renamed it.")
+        assert "new_name" in (home / "project" / "left.py").read_text() + other.text(uri)
+
+
+async def test_a_state_directory_in_the_repository_gets_no_document_and_the_run_goes_on(tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    env = {**configure(tmp_path), "LSP_AGENT_DATA_DIR": str(project / "state")}
+    async with await Client.start(tmp_path, env=env, cwd=project) as client:
+        await client.initialize(agent={}, root=project)
+        bare = Editor(client, project, "bare")
+        await bare.run("lspAgent.ask", "hello")
+        await bare.told("You said: hello")
+        for command in ("lspAgent.transcript", "lspAgent.prompt"):
+            with pytest.raises(Failed, match="outside the workspace"):
+                await bare.run(command)
+        assert await bare.actions(bare.open("a.py"))
+        assert not list(project.rglob("*.md"))

@@ -24,8 +24,9 @@ do = [
 ]
 [[turn]]
 after = "tool"
-do = [ { tool = "edit", input = {
-    file_path = "{{attachment_path}}", old_string = "return a - b", new_string = "return a + b" } } ]
+do = [
+  { tool = "edit", input = { file_path = "{{attachment_path}}", old_string = "a - b", new_string = "a + b" } },
+]
 [[turn]]
 after = "tool"
 do = [

@@ -5,11 +5,11 @@ import type { Attachments } from './attachments.ts';
 import type { Server } from './client.ts';
 import { type Log, reason } from './log.ts';
 import type { EventParams, ModelEntry, RunCompleteParams } from './protocol.ts';
+import { Remembered } from './remembering.ts';
 import { attached, describe } from './restoring.ts';
 import { type Effect, Session } from './session.ts';
 import type { Labels, QueueOp, Streamed } from './view/messages.ts';
 
-const OPEN_KEY = 'activeSession';
 export type How = 'queue' | 'steer' | 'interrupt';
 
 export class Conversations implements vscode.Disposable {
@@ -35,16 +35,16 @@ export class Conversations implements vscode.Disposable {
 
   readonly #server: Server;
   readonly #attachments: Attachments;
-  readonly #context: vscode.ExtensionContext;
+  readonly #remembered: Remembered;
   readonly #log: Log;
   readonly #subscriptions: vscode.Disposable[];
 
   constructor(server: Server, attachments: Attachments, context: vscode.ExtensionContext, log: Log) {
     this.#server = server;
     this.#attachments = attachments;
-    this.#context = context;
+    this.#remembered = new Remembered((context.storageUri ?? context.globalStorageUri).fsPath);
     this.#log = log;
-    this.#activeId = context.workspaceState.get<string>(OPEN_KEY);
+    this.#activeId = this.#remembered.read();
     this.#subscriptions = [
       server.onClient((client) => this.#listen(client)),
       server.onState((state) => {
@@ -150,7 +150,7 @@ export class Conversations implements vscode.Disposable {
   /** Show a session, or none: the next prompt makes one. */
   async show(sessionId: string | undefined): Promise<void> {
     this.#activeId = sessionId;
-    await this.#context.workspaceState.update(OPEN_KEY, sessionId);
+    this.#remembered.write(sessionId);
     if (sessionId !== undefined && !this.sessions.has(sessionId)) {
       await this.#attach(new Session(sessionId));
     }
@@ -181,9 +181,7 @@ export class Conversations implements vscode.Disposable {
   #adopt(session: Session): Session {
     this.sessions.set(session.model.sessionId, session);
     this.#activeId = session.model.sessionId;
-    this.#context.workspaceState
-      .update(OPEN_KEY, this.#activeId)
-      .then(undefined, (error: unknown) => this.#log.warn(reason(error)));
+    this.#remembered.write(this.#activeId);
     this.#replaced.fire(session);
     return session;
   }

@@ -45,6 +45,8 @@ class Choices:
         companion = companion_of(self._connection)
         companion.follow(chosen)
         companion.watch(chosen)
+        if self._connection.surface is not None:
+            self._connection.surface.ask_again(self._core().approvals.pending(chosen))
         self._say("the next prompt goes on with that conversation")
 
     async def model(self, arguments: list[Any], _token: Any = None) -> dict[str, Any]:

@@ -4,11 +4,12 @@ Most editors throw the result of a command away, so a connection without event U
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from lsp_agent.agent.submission import RunAnswer, Submission
-from lsp_agent.domain.errors import RequestRejected
+from lsp_agent.domain.errors import AgentError, RequestRejected
 from lsp_agent.domain.run import RunOptions
 from lsp_agent.domain.text import Range, TextEdit
 from lsp_agent.server.connection import Connection
@@ -23,6 +24,8 @@ from lsp_agent.server.tier0.run_line import one_line
 from lsp_agent.workspace.attachments import AttachmentContext, resolve_attachments
 from lsp_agent.workspace.lines import LineIndex
 from lsp_agent.workspace.paths import path_to_uri
+
+_log = logging.getLogger(__name__)
 
 Arguments = list[Any]
 Token = int | str | None
@@ -86,18 +89,17 @@ class Commands:
         return result
 
     async def _empty(self, companion: Companion, sent: str) -> None:
-        """Clear the prompt document, unless the user has written on."""
+        """Clear the prompt document, unless the user has written on. Left as it is where that cannot be done."""
         document = self._connection.documents.get(path_to_uri(companion.folder.prompt))
-        if document is None:
-            await asyncio.to_thread(companion.folder.write, companion.folder.prompt, PROMPT_HEAD)
-        elif document.text == sent and self._connection.agreed.allows("workspace/applyEdit"):
-            index = LineIndex(sent)
-            whole = Range(index.position(0), index.position(len(sent)))
-            edit = TextEdit(whole, PROMPT_HEAD)
-            try:
+        try:
+            if document is None:
+                await asyncio.to_thread(companion.folder.write, companion.folder.prompt, PROMPT_HEAD)
+            elif document.text == sent and self._connection.agreed.allows("workspace/applyEdit"):
+                index = LineIndex(sent)
+                edit = TextEdit(Range(index.position(0), index.position(len(sent))), PROMPT_HEAD)
                 await self._server.editors.apply_edit(document, [edit], "Agent: prompt sent")
-            except Exception as error:  # noqa: BLE001 - a prompt that stays in its document is no failure of the run
-                self._connection.show(f"Agent: the prompt was sent; its document stays as it is ({error})")
+        except (AgentError, OSError) as error:
+            _log.info("the prompt document stays as it is: %s", type(error).__name__)
 
     async def _submit(self, wanted: Mapping[str, Any], token: Token) -> dict[str, Any]:
         named = wanted.get("sessionId")
@@ -192,7 +194,7 @@ class Commands:
         self._core()
         pending = companion_of(self._connection).pending()
         if self._connection.surface is not None:
-            self._connection.surface.offer_again()
+            self._connection.surface.ask_again(pending)
         if not pending:
             self._say("no question waits for an answer")
         return {"pending": [record["title"] for record in pending]}

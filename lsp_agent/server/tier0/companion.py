@@ -13,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from lsp_agent.domain.errors import AgentError
+from lsp_agent.config.paths import DataDirRefused
+from lsp_agent.domain.errors import AgentError, RequestRejected
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.core import Core
 from lsp_agent.server.tier0.folder import Folder
@@ -64,9 +65,14 @@ class Companion:
 
     @property
     def folder(self) -> Folder:
-        """Where our documents are. Raises: DataDirRefused when the only place lies in the workspace."""
+        """Where our documents are. Raises: RequestRejected when the only place lies in the workspace."""
         if self._folder is None:
-            self._folder = Folder(os.environ, self._core.workspace.roots)
+            try:
+                self._folder = Folder(os.environ, self._core.workspace.roots)
+            except DataDirRefused as error:
+                # an error answer shows no path of ours (PROTOCOL 1)
+                why = "There is no state directory outside the workspace to write a document in; set LSP_AGENT_DATA_DIR"
+                raise RequestRejected("CapabilityMissing", why, capability="stateDirectory") from error
         return self._folder
 
     def follow(self, session_id: str, given: int | str | None = None) -> None:
@@ -77,9 +83,12 @@ class Companion:
 
     def watch(self, session_id: str) -> None:
         """Hear of a session's runs, also of one that runs already."""
-        self._sessions.setdefault(session_id, _Session())
-        if not self._connection.agreed.events:
-            self._core.agent.hub.subscribe(session_id, self)
+        session = self._sessions.setdefault(session_id, _Session())
+        if self._connection.agreed.events:
+            return
+        if self._core.agent.is_busy(session_id) and not session.is_running:
+            self._begin(session)
+        self._core.agent.hub.subscribe(session_id, self)
 
     def follows(self, session_id: str) -> bool:
         """Whether the session was started or chosen from this editor, or belongs to a sub-agent of one that was."""
@@ -110,7 +119,7 @@ class Companion:
         return list(session.changed) if session is not None else []
 
     def transcript(self, session_id: str) -> Transcript:
-        """The session's transcript, or a new one, not followed yet. Raises: DataDirRefused."""
+        """The session's transcript, or a new one, not followed yet. Raises: RequestRejected."""
         session = self._sessions.get(session_id)
         if session is not None and session.transcript is not None:
             return session.transcript
@@ -172,9 +181,7 @@ class Companion:
             return
         kind = update.get("sessionUpdate")
         if not session.is_running and (kind == "user_message" or update.get("state") == "running"):
-            session.is_running, session.line = True, RunLine()
-            session.progress = Progress(self._connection, session.line.text, given=session.given)
-            session.given = None
+            self._begin(session)
         if kind == "notice" and update.get("code") not in ("retry", *_ENDS):
             # what is tried again stands in the progress, why a run ended in its last line
             level = {"error": 1, "warning": 2}.get(str(update.get("level")), 3)
@@ -183,6 +190,11 @@ class Companion:
             session.changed.update({str(file["uri"]): None for file in update.get("files", ()) if "uri" in file})
         session.line.take(update)
         self._moved(session)
+
+    def _begin(self, session: _Session) -> None:
+        session.is_running, session.line = True, RunLine()
+        session.progress = Progress(self._connection, session.line.text, given=session.given)
+        session.given = None
 
     def _moved(self, session: _Session) -> None:
         if session.progress is not None:
@@ -217,9 +229,11 @@ class Companion:
 
         def opened(choice: str) -> None:
             if choice == "open":
-                from lsp_agent.server.tier0.documents import open_transcript
+                from lsp_agent.server.tier0.documents import open_transcript_later
 
-                _ = self._connection.endpoint.spawn(open_transcript(self._connection, session_id), name="transcript")
+                _ = self._connection.endpoint.spawn(
+                    open_transcript_later(self._connection, session_id), name="transcript"
+                )
 
         surface.choose("The whole conversation can be opened as a document.", {"open": "Open transcript"}, opened)
 

@@ -27,6 +27,14 @@ async def open_transcript(connection: Connection, session_id: str | None) -> dic
     return await show(connection, companion.folder.transcript(session_id), "The transcript")
 
 
+async def open_transcript_later(connection: Connection, session_id: str) -> None:
+    """The same when nobody waits for it: what goes wrong is told in a message."""
+    try:
+        await open_transcript(connection, session_id)
+    except (AgentError, OSError) as error:
+        connection.show(f"Agent: the transcript cannot be written ({error})", level=2)
+
+
 async def open_prompt(connection: Connection, about: dict[str, Any] | None) -> dict[str, Any]:
     """Make the prompt document if need be and show it. `about` is what a sent prompt will have attached."""
     companion = companion_of(connection)

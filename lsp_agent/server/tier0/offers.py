@@ -36,6 +36,8 @@ class Facts:
     has_session: bool = False
     is_transcript: bool = False
     is_prompt: bool = False
+    has_plugin: bool = False
+    """The editor has its own chat: no prompt document, no transcript."""
     about: str = ""
     """Name of what a sent prompt will have attached."""
 
@@ -50,7 +52,7 @@ def offers(facts: Facts, only: Sequence[str] | None) -> list[Offer]:
         found += _about_code(facts)
     if facts.is_busy:
         found.append(Offer("Agent: stop", AGENT, "lspAgent.stop", is_models=False))
-    if facts.has_session and not facts.is_transcript:
+    if facts.has_session and not facts.is_transcript and not facts.has_plugin:
         found.append(Offer("Agent: open the transcript", AGENT, "lspAgent.transcript", is_models=False))
     return [offer for offer in found if not only or any(_below(offer.kind, kind) for kind in only)]
 
@@ -72,7 +74,8 @@ def _about_code(facts: Facts) -> list[Offer]:
         ("Agent: write tests", AGENT, "Write tests for this code."),
     ):
         found.append(Offer(title, kind, "lspAgent.ask", [{"prompt": prompt, **facts.place, **more}]))
-    found.append(Offer("Agent: edit with an instruction…", REWRITE, "lspAgent.prompt", [dict(facts.place)]))
+    if not facts.has_plugin:
+        found.append(Offer("Agent: edit with an instruction…", REWRITE, "lspAgent.prompt", [dict(facts.place)]))
     return found
 
 

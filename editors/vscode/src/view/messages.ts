@@ -1,6 +1,6 @@
 /** What the extension host and the chat view say to each other. Plain JSON; knows neither `vscode` nor the DOM. */
 import type { EventParams, RunCompleteParams, SessionInfo } from '../protocol.ts';
-import type { ViewModel } from '../session.ts';
+import type { ViewModel } from '../viewmodel.ts';
 
 export interface Chip {
   readonly id: string;

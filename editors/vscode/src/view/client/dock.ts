@@ -1,6 +1,6 @@
 /** Between conversation and prompt: questions, the plan, the queue, notices. Redrawn as a whole: it is small. */
 import type { PlanEntry, QueueItem } from '../../protocol.ts';
-import type { Notice, ViewModel } from '../../session.ts';
+import type { Notice, ViewModel } from '../../viewmodel.ts';
 import { byId, el, icon, iconButton, send } from './dom.ts';
 import { permissionCard } from './permission.ts';
 

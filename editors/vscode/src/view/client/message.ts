@@ -1,6 +1,6 @@
 /** One message: prompt or answer, with folded thinking and its tool calls. */
 import type { ChangedFile } from '../../protocol.ts';
-import type { Message } from '../../session.ts';
+import type { Message } from '../../viewmodel.ts';
 import { el, icon, iconButton, send } from './dom.ts';
 import { MarkdownView } from './markdown.ts';
 import { ToolCard } from './toolcard.ts';

@@ -1,5 +1,5 @@
 /** How full the context is and what it has cost. */
-import type { Usage } from '../../session.ts';
+import type { Usage } from '../../viewmodel.ts';
 import { el } from './dom.ts';
 
 export function meterOf(usage: Usage | undefined, windowOfModel: number): HTMLElement {

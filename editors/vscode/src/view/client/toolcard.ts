@@ -1,6 +1,6 @@
 /** One tool call as a card: what it does, how it went, and what it changed. */
 import type { ChangedFile } from '../../protocol.ts';
-import type { Tool } from '../../session.ts';
+import type { Tool } from '../../viewmodel.ts';
 import { type Change, countsOf, differenceOf } from './difference.ts';
 import { el, icon, iconButton, send } from './dom.ts';
 
