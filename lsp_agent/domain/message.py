@@ -46,8 +46,8 @@ class ReasoningPart:
     """The model's thinking. `provider_data` survives storage and replay byte for byte (CORE 0.15).
 
     `provider_data` keys in use: `anthropic` (list of content blocks exactly as received, signatures included),
-    `openai` (the Responses `reasoning` item exactly as received), `google` (thought signature and tool id), `openrouter` (`reasoning_details`).
-    It is replayed only to the dialect whose key it is.
+    `openai` (the Responses `reasoning` item exactly as received), `google` (thought signature and tool id),
+    `openrouter` (`reasoning_details`). It is replayed only to the dialect whose key it is.
     """
 
     text: str = ""

@@ -76,7 +76,9 @@ INTERRUPTED = {"r1": ("done", "interrupted"), "r2": ("queued", None)}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-async def test_F06_a_signal_ends_runs_sends_and_stores_their_terminal_events_and_exits(world, start, number):
+async def test_PR_19_PR_20_F06_a_signal_ends_runs_sends_and_stores_their_terminal_events_and_exits(
+    world, start, number
+):
     client = await start()
     await stalled(client, world)
     client.process.send_signal(number)

@@ -264,3 +264,10 @@ async def test_attach_beyond_the_end_and_in_the_middle(shared: Shared):
     result = await shared.client.request("agent/session/attach", {"sessionId": session, "afterSeq": seq + 50})
     assert result["seq"] == seq
     assert result["mode"] == "snapshot"
+
+
+@pytest.mark.parametrize("forged", ["../../etc/passwd", "s\u0000x", "'; DROP TABLE sessions; --", "01H" * 100])
+async def test_PR_24_a_forged_session_id_is_only_an_id_nobody_has(shared: Shared, forged: str):
+    error = await refused(shared.client, "agent/session/get", {"sessionId": forged})
+    assert error.kind in ("SessionNotFound", "InvalidParams")
+    assert await info(shared, await shared.session(title="still here"))

@@ -24,7 +24,8 @@ async def test_10_01_the_response_precedes_the_first_event_of_a_run(shared: Shar
 
 
 async def test_10_01_the_response_to_attach_precedes_the_replay(shared: Shared):
-    session = (await turn(shared.client))[0]["sessionId"]
+    session = await shared.session(title="no title is made for it")
+    await turn(shared.client, sessionId=session)
     await idle(shared.client, session)
     shared.client.recorded.clear()
     result = await shared.client.request("agent/session/attach", {"sessionId": session, "afterSeq": 0})

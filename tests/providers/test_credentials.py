@@ -4,11 +4,13 @@ import asyncio
 import logging
 import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from lsp_agent.agent.retry import persistently
+from lsp_agent.agent.services import TurnLimits, TurnServices
 from lsp_agent.domain.errors import ProviderError
 from lsp_agent.domain.model import Model
 from lsp_agent.log import Redactor
@@ -16,7 +18,7 @@ from lsp_agent.providers.keys import is_template, missing_variables, resolve
 from lsp_agent.providers.registry import ProviderRegistry
 from lsp_agent.providers.settings import ProviderSettings, ProvidersSettings
 from tests.harness.fake_provider import FakeProvider, http, text
-from tests.providers.doubles import DIALECTS, collect, make_provider, request_of
+from tests.providers.doubles import DIALECTS, collect, make_provider, request_of, text_of
 
 # ---------------------------------------------------------------------------------------------------------- keyring
 
@@ -136,6 +138,28 @@ async def test_a_refusal_of_many_sessions_reads_the_key_once(tmp_path: Path):
         assert fake.requests[-1].headers["authorization"].startswith("Bearer key-number-")
         clock.now_s = 60
         assert await found.refresh_credentials(model) is True
+        await found.close()
+
+
+async def test_a_token_that_ran_out_is_read_again_within_the_same_request(tmp_path: Path):
+    """Vertex: access tokens live for an hour; the agent's own retry loop drives the registry."""
+    retries: list[tuple[int | None, float]] = []
+    async with FakeProvider([[http(401)], [text("in")]]) as fake:
+        block = ProviderSettings("vertex", "vertex", fake.url, counting_key(tmp_path), options={"project": "p"})
+        settings = ProvidersSettings(large="vertex/gemini-3.8-flash", providers=(block,))
+        found = ProviderRegistry(lambda: settings, {"PATH": "/usr/bin:/bin"})
+        model = found.resolve(None)
+        events = await persistently(
+            lambda provider: collect(provider, request_of(model=model)),
+            services=cast("TurnServices", SimpleNamespace(providers=found)),
+            limits=TurnLimits(),
+            model=model,
+            on_retry=lambda error, delay_s: retries.append((error.status, delay_s)),
+        )
+        assert text_of(events) == "in"
+        assert retries == [(401, 0.0)]
+        sent = [item.headers["authorization"] for item in fake.requests]
+        assert sent == ["Bearer key-number-1", "Bearer key-number-2"]
         await found.close()
 
 

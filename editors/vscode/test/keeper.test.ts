@@ -56,7 +56,7 @@ async function hear(connection: Socket, wanted: string): Promise<void> {
   assert.equal(heard, wanted);
 }
 
-test('a window that comes back finds the same server', { timeout: 20_000 }, async () => {
+test('a window that comes back finds the same server', { timeout: 60_000 }, async () => {
   const { keeper, socket } = start(10);
   const first = await connect(socket);
   first.write('a');
@@ -71,7 +71,7 @@ test('a window that comes back finds the same server', { timeout: 20_000 }, asyn
   assert.equal(existsSync(`${socket}.pid`), false);
 });
 
-test('without windows the server is ended after the grace', { timeout: 20_000 }, async () => {
+test('without windows the server is ended after the grace', { timeout: 60_000 }, async () => {
   const { keeper, socket } = start(0.1);
   const window = await connect(socket);
   await hear(window, '1:');

@@ -20,7 +20,7 @@ test('src/protocol.ts is what the schema says', () => {
 
 const skip = existsSync(PYTHON) ? false : `no interpreter at ${PYTHON}`;
 
-test('a run of the real server folds to a finished conversation', { skip, timeout: 30_000 }, async () => {
+test('a run of the real server folds to a finished conversation', { skip, timeout: 60_000 }, async () => {
   const home = mkdtempSync(join(tmpdir(), 'lsp-agent-test-'));
   const script = join(home, 'script.toml');
   writeFileSync(script, '[[turn]]\ndo = [{ think = "Hm." }, { text = "Hello **you** 😀", deltas = 4 }]\n');

@@ -68,15 +68,13 @@ function chunk(text: string): EventParams {
   return { sessionId: 's1', seq: 0, update };
 }
 
-test('ten thousand deltas are folded byte-exactly and quickly', () => {
+test('ten thousand deltas are folded byte-exactly', () => {
   const session = new Session('s1');
   const piece = 'ünder 😀\n';
-  const began = performance.now();
   for (let count = 0; count < 10_000; count += 1) {
     session.apply(chunk(piece));
   }
   assert.equal(session.message('m')?.text, piece.repeat(10_000));
-  assert.ok(performance.now() - began < 2000);
 });
 
 test('a stream that begins again after an attach is not doubled', () => {
