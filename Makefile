@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 JOBS ?= 2
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types fmt arch unit process simulate fuzz killloop editors bench generate check-generated clean
+.PHONY: help install demo test check lint types fmt arch unit shell process vscode packages simulate fuzz killloop bench generate check-generated clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -17,7 +17,7 @@ install: .venv/.installed ## the virtual environment with the locked dependencie
 demo: install ## the main job, with no key: a streamed turn with tool calls on an unsaved buffer in Neovim
 	@$(PY) -m tests.demo
 
-test: install lint types arch unit process simulate fuzz killloop ## everything CI runs
+test: install packages lint types arch unit shell process simulate fuzz killloop ## everything CI runs
 	@scripts/report
 
 check: install lint types arch unit ## the quick lane, under two minutes
@@ -35,10 +35,22 @@ arch: install ## layers, budgets, generated files
 	@scripts/pytest arch tests/architecture tests/protocol
 
 unit: install ## everything that starts no process of ours
-	@scripts/pytest unit tests -m "not process and not slow and not editor" --ignore tests/architecture --ignore tests/protocol -n $(JOBS)
+	@scripts/pytest unit tests -m "not process and not slow and not editor" -n $(JOBS) \
+		--ignore tests/architecture --ignore tests/protocol --ignore tests/shell --ignore tests/vscode
 
-process: install ## the real server as a process, real editors
-	@scripts/pytest process tests -m "process or slow or editor" -n $(JOBS) --timeout 300
+shell: install packages ## commands, their policy and their sandbox; alone, because it starts hostile things
+	@scripts/pytest shell tests/shell
+
+process: install packages ## the real server as a process, and real editors
+	@scripts/pytest process tests -m "process or slow or editor" -n $(JOBS) --timeout 300 \
+		--ignore tests/shell --ignore tests/vscode
+
+vscode: install ## the VS Code extension in a real VS Code; installs about 1 GB into .cache
+	@scripts/system-packages chromium
+	@scripts/pytest vscode tests/vscode --timeout 900
+
+packages:
+	@scripts/system-packages bubblewrap emacs-nox elpa-eglot vim vim-ale
 
 simulate: install ## 200,000 seeded schedules of the lane; SCHEDULES=5000000 for more
 	@$(PY) -m tests.simulation --schedules $${SCHEDULES:-200000} --seed $${SEED:-0} --jobs $(JOBS)

@@ -6,7 +6,7 @@ Imported after `initialize` is answered: this is where the weight is.
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,11 @@ from lsp_agent.config.sections import Config, ProviderSection
 from lsp_agent.domain.errors import ProviderError, StoreError
 from lsp_agent.domain.model import Model
 from lsp_agent.domain.run import Outcome, Run
+from lsp_agent.policy.protected import is_protected, is_secret
 from lsp_agent.policy.rules import Policy, Verdict, parse_rule
+from lsp_agent.policy.shell import judge
 from lsp_agent.ports.approver import PermissionAsk
+from lsp_agent.ports.clock import Clock
 from lsp_agent.ports.events import Events
 from lsp_agent.protocol import convert
 from lsp_agent.providers.registry import ProviderRegistry
@@ -37,8 +40,11 @@ from lsp_agent.server.core import Core
 from lsp_agent.server.editor import ConnectedEditors
 from lsp_agent.server.handlers import load_all
 from lsp_agent.server.negotiation import Negotiated
+from lsp_agent.shell.jobs import Jobs
+from lsp_agent.shell.sandbox import Sandbox
+from lsp_agent.shell.spawner import Spawner
 from lsp_agent.store.sqlite import SqliteStore
-from lsp_agent.tools.registry import BuiltinTools
+from lsp_agent.tools.registry import BuiltinTools, shell_tools
 from lsp_agent.workspace.overlay import OverlayWorkspace
 from lsp_agent.workspace.roots import Roots
 
@@ -69,18 +75,23 @@ async def build_core(
     store = await SqliteStore.open(directory, clock_ms=clock.now_ms, workspace=str(roots.paths[0]))
     hub = Hub(store, clock)
     providers = ProviderRegistry(lambda: provider_settings(live.current), os.environ, on_secret=redactor.register)
+    jobs = shell_jobs(lambda: roots.paths, events=hub, clock=clock, hide=(directory, config_file(os.environ).parent))
     services = TurnServices(
         store=store,
         events=hub,
         providers=providers,
-        tools=BuiltinTools(withhold=lambda path: rules.withholds(path, roots), disabled=live.current.tools.disabled),
+        tools=BuiltinTools(
+            withhold=lambda path: rules.withholds(path, roots),
+            disabled=live.current.tools.disabled,
+            more=shell_tools(jobs, judge),
+        ),
         workspace=OverlayWorkspace(roots, editors),
         approver=Approvals(store=store, events=hub, clock=clock, decide=rules.decide, roots=lambda: roots.paths),
         clock=clock,
         limits=lambda: turn_limits(live.current),
         editor_facts=lambda: _editor_facts(agreed),
     )
-    world = World(services, store, hub, providers, live, roots)
+    world = World(services, store, hub, providers, live, roots, jobs)
     core = replace(
         world.core(),
         log_path=str(installed.path),
@@ -137,8 +148,10 @@ class World:
         providers: ProviderRegistry,
         live: LiveConfig,
         roots: Roots,
+        jobs: Jobs,
     ) -> None:
         self._services = services
+        self._jobs = jobs
         self._store = store
         self._providers = providers
         self._roots = roots
@@ -183,6 +196,7 @@ class World:
             close=self._close,
             preload=self._providers.preload,
             change_folders=self._roots.change,
+            jobs=self._jobs,
         )
 
     def _pending(self, session_id: str) -> dict[str, list[Any]]:
@@ -201,11 +215,21 @@ class World:
     async def _close(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_S):
+                await self._jobs.close()
                 await self._turns.aclose(1.0)
                 await self._providers.close()
                 await self._store.close()
         except (TimeoutError, StoreError) as error:
             _log.error("closing: %s", type(error).__name__)
+
+
+def shell_jobs(roots: Callable[[], Sequence[Path]], *, events: Events, clock: Clock, hide: tuple[Path, ...]) -> Jobs:
+    """What runs commands, confined to the roots; `hide` are our own directories, which no command may see."""
+    spawner = Spawner()
+    sandbox = Sandbox(
+        spawner, roots=roots, is_protected=is_protected, is_secret=is_secret, environ=os.environ, hide=hide
+    )
+    return Jobs(spawner=spawner, sandbox=sandbox, events=events, clock=clock)
 
 
 class FirstTurns:

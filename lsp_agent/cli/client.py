@@ -5,6 +5,7 @@ A run that was started is never polled for: everything is heard through events, 
 """
 
 import asyncio
+import re
 import socket as socket_module
 import sys
 from collections.abc import Callable, Mapping
@@ -41,8 +42,10 @@ class Voice:
     def say(self, thing: object) -> None:
         """Print `thing` behind our name."""
         text = str(thing).removeprefix("lsp-agent: ") or "the server does not answer"
-        if text not in self._said:
-            self._said.add(text)
+        # shown with the name of a directory and answered without it
+        gist = re.sub(r"/\S+|…", "", text)
+        if gist not in self._said:
+            self._said.add(gist)
             print(f"lsp-agent: {text}", file=sys.stderr)
 
 

@@ -13,13 +13,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lsp_agent import __version__
-from lsp_agent.composition import provider_settings
+from lsp_agent.agent.hub import Hub
+from lsp_agent.clock import SystemClock
+from lsp_agent.composition import provider_settings, shell_jobs
 from lsp_agent.config.load import load_config
 from lsp_agent.config.paths import DataDirRefused, config_file, data_dir
 from lsp_agent.config.sections import Config
 from lsp_agent.domain.errors import ProviderError, StoreError
 from lsp_agent.providers.registry import ProviderRegistry
 from lsp_agent.store.lock import DataLock
+from lsp_agent.store.memory import MemoryStore
 from lsp_agent.tools.ripgrep import find_ripgrep
 
 GOOD, WARN, BAD = "ok", "note", "PROBLEM"
@@ -35,7 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def doctor_command(arguments: argparse.Namespace) -> int:
     """Carry out `lsp-agent doctor`. Status 1 when something is a problem."""
     config = load_config(os.environ, project_root=Path.cwd())
-    lines = [*_program(), *_configuration(config), *_state(), *asyncio.run(_models(config, arguments.offline))]
+    lines = [
+        *_program(),
+        *_configuration(config),
+        *_state(),
+        *asyncio.run(_sandbox()),
+        *asyncio.run(_models(config, arguments.offline)),
+    ]
     for level, what, about in lines:
         print(f"{level:>8}  {what:<16} {about}")
     return 1 if any(level == BAD for level, _, _ in lines) else 0
@@ -52,7 +61,6 @@ def _program() -> Iterator[Line]:
     yield (GOOD, "ripgrep", str(ripgrep)) if ripgrep else (WARN, "ripgrep", "not found; a slower search is used")
     git = shutil.which("git")
     yield (GOOD, "git", git) if git else (WARN, "git", "not found")
-    yield WARN, "sandbox", "none: this version runs no commands, so there is nothing to confine"
 
 
 def _configuration(config: Config) -> Iterator[Line]:
@@ -80,6 +88,16 @@ def _state() -> Iterator[Line]:
         yield WARN, "state", str(error)
     else:
         yield GOOD, "state", f"{directory}, in use by nobody"
+
+
+async def _sandbox() -> list[Line]:
+    clock = SystemClock()
+    jobs = shell_jobs(lambda: [Path.cwd()], events=Hub(MemoryStore(), clock), clock=clock, hide=())
+    try:
+        tier = await jobs.sandbox.tier()
+        return [(GOOD if tier == "bubblewrap" else WARN, "sandbox", jobs.sandbox.describe())]
+    finally:
+        await jobs.close()
 
 
 async def _models(config: Config, offline: bool) -> list[Line]:

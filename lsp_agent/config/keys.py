@@ -31,7 +31,7 @@ PROVIDER_TYPES = (
     "lmstudio",
 )
 TYPE_OF_ID: Mapping[str, str] = MappingProxyType(
-    {**{name: name for name in PROVIDER_TYPES}, "gemini": "openai-compat", "deepseek": "openai-compat"}
+    {**{name: name for name in PROVIDER_TYPES}, "gemini": "google", "deepseek": "openai-compat"}
 )
 """The type of a block that names none, by its id."""
 

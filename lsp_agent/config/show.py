@@ -27,7 +27,7 @@ def api_key_shown(template: str | None) -> str:
     if template.startswith("$("):
         # a command line may hold a secret as well
         return "from a command"
-    return template if template.startswith("$") else _HIDDEN
+    return template if template.startswith(("$", "keyring:")) else _HIDDEN
 
 
 def _value(config: Config, name: str) -> object:

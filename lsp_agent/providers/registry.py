@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from lsp_agent.domain.errors import ProviderError
 from lsp_agent.domain.model import Model
@@ -20,6 +21,7 @@ from lsp_agent.providers.keys import resolve as resolve_template
 from lsp_agent.providers.probe import LocalServer, probe_local
 from lsp_agent.providers.settings import ADAPTER_OPTIONS, ProviderSettings, ProvidersSettings
 
+_T = TypeVar("_T")
 SCRIPTED_ID = "scripted"
 _NEEDS_KEY = frozenset({"anthropic", "google", "openai", "openrouter", "vercel", "vertex"})
 _HOSTS = frozenset({"azure", "bedrock", "vertex"})
@@ -82,6 +84,7 @@ class ProviderRegistry:
         self._live: dict[str, _Live] = {}
         self._retired: list[Provider] = []
         self._monotonic_s = monotonic_s
+        self._making: dict[str, asyncio.Task[_Live]] = {}
         self._refreshing: dict[str, asyncio.Task[bool]] = {}
         self._refreshed_at_s: dict[str, float] = {}
 
@@ -139,7 +142,7 @@ class ProviderRegistry:
         running = self._refreshing.get(provider_id)
         if running is None:
             running = self._refreshing[provider_id] = asyncio.ensure_future(self._refresh(provider_id))
-            running.add_done_callback(lambda _: self._refreshing.pop(provider_id, None))
+            running.add_done_callback(lambda task: _forget(self._refreshing, provider_id, task))
         # a cancelled session must not take the look-up of the others with it
         return await asyncio.shield(running)
 
@@ -151,11 +154,12 @@ class ProviderRegistry:
         settings = self._provider(provider_id, self._settings())
         try:
             key = await self._key(settings)
+            if live is None or key == live.key:
+                return False
+            # made here: another look-up of the key would cost again, and might bring another one
+            self._install(await self._made(settings, key))
         except ProviderError:
             return False
-        if live is None or key == live.key:
-            return False
-        self._retire(provider_id)
         self._refreshed_at_s[provider_id] = self._monotonic_s()
         return True
 
@@ -180,7 +184,7 @@ class ProviderRegistry:
         """Close every adapter. Bounded, may be called twice."""
         if self._probing is not None:
             self._probing.cancel()
-        for task in list(self._refreshing.values()):
+        for task in [*self._refreshing.values(), *self._making.values()]:
             task.cancel()
         for provider_id in list(self._live):
             self._retire(provider_id)
@@ -291,12 +295,28 @@ class ProviderRegistry:
     # ------------------------------------------------------------------------------------------------ how to reach it
 
     async def _adapter(self, provider_id: str) -> _Live:
-        settings = self._provider(provider_id, self._settings())
-        live = self._live.get(provider_id)
-        if live is not None and live.settings == settings:
-            return live
-        key = await self._key(settings)
-        where = f"providers.{provider_id}"
+        """The live adapter, or a new one; sessions that need it at the same time wait for one look-up of its key."""
+        while True:
+            settings = self._provider(provider_id, self._settings())
+            live = self._live.get(provider_id)
+            if live is not None and live.settings == settings:
+                return live
+            making = self._making.get(provider_id)
+            if making is None:
+                making = self._making[provider_id] = asyncio.ensure_future(self._make(settings))
+                making.add_done_callback(lambda task: _forget(self._making, provider_id, task))
+            made = await asyncio.shield(making)
+            # the settings may have changed meanwhile
+            if made.settings == settings:
+                return made
+
+    async def _make(self, settings: ProviderSettings) -> _Live:
+        made = await self._made(settings, await self._key(settings))
+        self._install(made)
+        return made
+
+    async def _made(self, settings: ProviderSettings, key: str) -> _Live:
+        where = f"providers.{settings.provider_id}"
         base_url = await resolve_template(settings.base_url, self._env, owner=f"{where}.base_url")
         headers = {
             name: await resolve_template(value, self._env, owner=f"{where}.headers.{name}")
@@ -306,13 +326,12 @@ class ProviderRegistry:
             if value and (is_template(settings.headers[name]) or any(word in name.lower() for word in _SECRET_HEADERS)):
                 self._on_secret(value)
         adapter = make_adapter(settings, key=key, base_url=base_url, headers=headers, env=self._env)
-        # made while we waited for the key
-        live = self._live.get(provider_id)
-        if live is not None and live.settings == settings and live.key == key:
-            return live
+        return _Live(settings, key, adapter)
+
+    def _install(self, made: _Live) -> None:
+        provider_id = made.settings.provider_id
         self._retire(provider_id)
-        made = self._live[provider_id] = _Live(settings, key, adapter)
-        return made
+        self._live[provider_id] = made
 
     async def _key(self, settings: ProviderSettings) -> str:
         """The key now. Raises: ProviderError(ProviderAuth) that says what to configure."""
@@ -343,3 +362,10 @@ class ProviderRegistry:
 def _sent_options(block: ProviderSettings) -> dict[str, object]:
     """The block's options that are sent with every request."""
     return {name: value for name, value in block.options.items() if name not in ADAPTER_OPTIONS}
+
+
+def _forget(running: dict[str, asyncio.Task[_T]], provider_id: str, task: asyncio.Task[_T]) -> None:
+    running.pop(provider_id, None)
+    if not task.cancelled():
+        # looked at, also when everybody who waited has gone: their next run will hear of it
+        task.exception()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the handlers' types; their modules are imported after `init
     from lsp_agent.ports.provider import Providers
     from lsp_agent.ports.tools import Tools
     from lsp_agent.ports.workspace import Workspace
+    from lsp_agent.shell.jobs import Jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Core:
     """Flush and close the store, the providers and the log. Bounded, may be called twice."""
     preload: Callable[[], Awaitable[None]]
     """Import what the first prompt would otherwise wait for; yields to the loop."""
+    jobs: Jobs
+    """Commands that run or ran for a session."""
     change_folders: Callable[[Sequence[str], Sequence[str]], None]
     """Workspace folders came and went: URIs added, URIs removed."""
     log_path: str | None = None

@@ -14,7 +14,16 @@ _AGENT_METHODS = {
         *(f"session/{name}" for name in ("new", "list", "get", "read", "rename", "delete", "fork", "export")),
         *(f"session/{name}" for name in ("compact", "configure", "attach", "detach")),
     ),
-    "list_handlers": ("models/list", "tools/list", "commands/list", "rules/list", "mcp/list"),
+    "list_handlers": (
+        "models/list",
+        "tools/list",
+        "commands/list",
+        "rules/list",
+        "mcp/list",
+        "terminal/list",
+        "terminal/read",
+        "terminal/kill",
+    ),
     "language_handlers": (),
 }
 """Modules of this package and the methods they answer. They validate with pydantic, so they are imported with the first

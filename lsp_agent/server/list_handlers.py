@@ -3,6 +3,7 @@
 from typing import Any
 
 from lsp_agent.domain.errors import ProviderError, RequestRejected
+from lsp_agent.protocol import catalogs
 from lsp_agent.protocol.catalogs import ListParams
 from lsp_agent.protocol.decode import decode
 from lsp_agent.server.connection import Connection
@@ -74,10 +75,31 @@ def _chosen(core: Core, role: str) -> str | None:
         return None
 
 
+def terminals(server: AgentServer, connection: Connection, request: Request) -> Any:
+    """`agent/terminal/list`: all of a session's commands; there are never more than a page."""
+    params = decode(catalogs.TerminalListParams, request.params)
+    return server.core().jobs.terminals(params.session_id)
+
+
+def read_terminal(server: AgentServer, connection: Connection, request: Request) -> Any:
+    """`agent/terminal/read`."""
+    params = decode(catalogs.TerminalReadParams, request.params)
+    return server.core().jobs.read_terminal(params.session_id, params.terminal_id, params.offset or 0)
+
+
+def kill_terminal(server: AgentServer, connection: Connection, request: Request) -> Any:
+    """`agent/terminal/kill`."""
+    params = decode(catalogs.TerminalParams, request.params)
+    return server.core().jobs.kill_terminal(params.session_id, params.terminal_id)
+
+
 REQUESTS: dict[str, Handle] = {
     "agent/models/list": models,
     "agent/tools/list": tools,
     "agent/commands/list": nothing("commands"),
     "agent/rules/list": nothing("rules"),
     "agent/mcp/list": nothing("servers"),
+    "agent/terminal/list": terminals,
+    "agent/terminal/read": read_terminal,
+    "agent/terminal/kill": kill_terminal,
 }

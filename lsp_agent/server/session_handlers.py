@@ -69,6 +69,7 @@ def delete(server: AgentServer, connection: Connection, request: Request) -> Any
         await core.agent.delete_session(session_id)
         core.sessions.forget(session_id)
         core.approvals.forget_session(session_id)
+        await core.jobs.end_session(session_id)
         return {}
 
     return drop()

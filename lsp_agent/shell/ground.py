@@ -5,12 +5,14 @@ Two kinds. *Reading*: the system's programs and the workspace, nothing else, not
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 MAX_ENTRIES = 30_000
 MAX_FOUND = 400
+_REMEMBERED = 200_000
+_OF_GIT = frozenset({"info", "modules", "worktrees"})
 SECRET_PLACES = (
     ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".config/gh", ".config/hub", ".config/gcloud", ".config/op",
     ".netrc", "_netrc", ".git-credentials", ".npmrc", ".pypirc", ".pgpass", ".my.cnf", ".vault-token", ".terraform.d",
@@ -74,45 +76,64 @@ class Found:
     complete: bool = True
 
 
-def look(root: Path, is_protected: Callable[[str], bool], is_secret: Callable[[str], bool]) -> Found:
-    """Find protected and secret places below a root, the topmost of each. Blocks: call it in a thread.
+class Lookout:
+    """Finds protected and secret places below a root; remembers what it thinks of a name.
 
-    No symlink is followed; of `.git` only what is protected is looked at.
+    `is_protected`, `is_secret`: of a path relative to a root. Both look at the end of a path only, so the last names
+    are enough, and of most files the very last.
     """
-    found = Found()
-    count = 0
-    waiting = [root]
-    while waiting:
-        directory = waiting.pop()
-        for entry, is_directory in _entries(directory):
-            count += 1
-            if count > MAX_ENTRIES or len(found.protected) + len(found.secret) > MAX_FOUND:
-                found.complete = False
-                return found
-            shown = entry.relative_to(root).as_posix()
-            if is_protected(shown) and not entry.is_symlink():
-                found.protected.append(str(entry))
-            elif is_secret(shown) and not entry.is_symlink():
-                found.secret.append(str(entry))
-            elif is_directory and _worth_entering(entry):
-                waiting.append(entry)
-            elif is_directory and is_secret(f"{shown}/x"):
-                found.secret.append(str(entry))
-    return found
+
+    def __init__(self, is_protected: Callable[[str], bool], is_secret: Callable[[str], bool]) -> None:
+        self._is_protected = is_protected
+        self._is_secret = is_secret
+        self._known: dict[str, str] = {}
+
+    def look(self, root: Path) -> Found:
+        """The topmost places of each kind. Blocks: call it in a thread.
+
+        No symlink is followed; of `.git` only what is protected is looked at.
+        """
+        found = Found()
+        count = 0
+        waiting = [(str(root), ("", ""), False)]
+        while waiting:
+            directory, above, in_git = waiting.pop()
+            for entry in _entries(directory):
+                count += 1
+                if count > MAX_ENTRIES or len(found.protected) + len(found.secret) > MAX_FOUND:
+                    found.complete = False
+                    return found
+                kind = self._kind(above, entry.name)
+                if entry.is_symlink():
+                    continue
+                if kind == "protected":
+                    found.protected.append(entry.path)
+                elif kind == "secret":
+                    found.secret.append(entry.path)
+                elif entry.is_dir(follow_symlinks=False) and (not in_git or entry.name in _OF_GIT):
+                    waiting.append((entry.path, (above[1], entry.name), in_git or entry.name == ".git"))
+        return found
+
+    def _kind(self, above: tuple[str, str], name: str) -> str:
+        """`protected`, `secret` or nothing. Directories above count when one of them is hidden: all such places are."""
+        grand, parent = above
+        if parent.startswith(".") or grand.startswith("."):
+            name = "/".join([part for part in (grand, parent, name) if part])
+        kind = self._known.get(name)
+        if kind is None:
+            kind = "protected" if self._is_protected(name) else "secret" if self._is_secret(name) else ""
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[name] = kind
+        return kind
 
 
-def _worth_entering(entry: Path) -> bool:
-    inside_git = ".git" in entry.parts[:-1]
-    return not inside_git or entry.name == "info"
-
-
-def _entries(directory: Path) -> Iterator[tuple[Path, bool]]:
+def _entries(directory: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(directory) as entries:
-            for entry in entries:
-                yield Path(entry.path), entry.is_dir(follow_symlinks=False)
+            return list(entries)
     except OSError:
-        return  # gone, or not ours to read: nor is it the command's
+        return []  # gone, or not ours to read: nor is it the command's
 
 
 def user_secrets(home: Path, more: Sequence[Path]) -> list[str]:

@@ -20,10 +20,10 @@ from lsp_agent.shell.environment import child_environment, find_shell, search_pa
 from lsp_agent.shell.ground import (
     Found,
     Ground,
+    Lookout,
     Placeholders,
     absent_in_git,
     absent_places,
-    look,
     set_aside,
     user_secrets,
 )
@@ -68,8 +68,7 @@ class Sandbox:
     ) -> None:
         self._spawner = spawner
         self._roots = roots
-        self._is_protected = is_protected
-        self._is_secret = is_secret
+        self._lookout = Lookout(is_protected, is_secret)
         self._environ = environ
         self._hide = tuple(hide)
         self._tiers = tuple(tiers)
@@ -164,7 +163,7 @@ class Sandbox:
         return replace(ground, protected=protected, placeholders=self._placeholders.take([*absent, *mine]))
 
     async def _look(self, root: Path) -> Found:
-        return await asyncio.to_thread(look, root, self._is_protected, self._is_secret)
+        return await asyncio.to_thread(self._lookout.look, root)
 
     async def _probe(self) -> str:
         for tier in self._tiers:

@@ -198,7 +198,7 @@ def test_a_well_known_id_needs_no_type_and_an_address_may_come_from_the_environm
     )
     config = load(user_file)
     assert [(provider.provider_id, provider.type, provider.base_url) for provider in config.providers] == [
-        ("gemini", "openai-compat", None),
+        ("gemini", "google", None),
         ("ollama", "ollama", "$OLLAMA_URL"),
     ]
     assert [str(problem) for problem in config.errors] == [f"{user_file}:5: providers.mine.type: is required"]

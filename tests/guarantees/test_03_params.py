@@ -159,7 +159,7 @@ async def test_07_methods_of_the_protocol_are_never_silent(shared: Shared):
         ("agent/checkpoint/list", {"sessionId": "s"}),
         ("agent/trust/get", {"root": "file:///x"}),
         ("agent/mention/complete", {"text": "@a", "offset": 2}),
-        ("agent/terminal/list", {"sessionId": "s"}),
+        ("agent/terminal/kill", {"sessionId": "s", "terminalId": "001"}),
     ):
         error = await refused(shared.client, method, params)
-        assert error.code in (-32601, -31013, -31003)
+        assert error.code in (-32601, -32602, -31013, -31003)

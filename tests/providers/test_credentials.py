@@ -120,7 +120,8 @@ async def test_a_refusal_of_many_sessions_reads_the_key_once(tmp_path: Path):
         settings = ProvidersSettings(large="p/m", providers=(block,))
         found = ProviderRegistry(lambda: settings, {"PATH": "/usr/bin:/bin"}, monotonic_s=clock)
         model = found.resolve(None)
-        await found.provider_for(model)
+        # sessions that start at the same time share the first look-up too
+        await asyncio.gather(*[found.provider_for(model) for _ in range(5)])
         assert calls(tmp_path) == 1
 
         async def session() -> bool:
@@ -133,6 +134,8 @@ async def test_a_refusal_of_many_sessions_reads_the_key_once(tmp_path: Path):
         assert calls(tmp_path) == 2
         # one that was refused with the old key hears of it a little later
         assert await found.refresh_credentials(model) is True
+        assert calls(tmp_path) == 2
+        await asyncio.gather(*[found.provider_for(model) for _ in range(5)])
         assert calls(tmp_path) == 2
         await collect(await found.provider_for(model), request_of(model=model))
         assert fake.requests[-1].headers["authorization"].startswith("Bearer key-number-")

@@ -13,9 +13,9 @@ from lsp_agent.shell.ground import (
     NEVER_MADE_IN_GIT,
     SECRET_PLACES,
     Ground,
+    Lookout,
     Placeholders,
     absent_places,
-    look,
     set_aside,
 )  # fmt: skip
 from lsp_agent.shell.sandbox import Sandbox
@@ -90,7 +90,7 @@ def test_looking_finds_the_topmost_protected_and_secret_places(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (tmp_path / "link.pem").symlink_to("a.py")
-    found = look(tmp_path, is_protected, is_secret)
+    found = Lookout(is_protected, is_secret).look(tmp_path)
     names = {Path(path).relative_to(tmp_path).as_posix() for path in found.protected}
     assert {".git/hooks", "sub/.git/config", ".vscode/settings.json"} <= names
     assert {Path(path).relative_to(tmp_path).as_posix() for path in found.secret} == {".env", "deep/er/id_rsa"}

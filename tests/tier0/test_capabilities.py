@@ -53,8 +53,12 @@ async def test_a_whole_turn_uses_only_what_the_editor_advertised(home, name):
         await editor.told("No key")
         assert editor.sent <= advertised(name), editor.sent - advertised(name)
         if "window/workDoneProgress/create" in advertised(name):
-            kinds = [each["value"]["kind"] for each in editor.progress()]
-            assert kinds.count("begin") == kinds.count("end") == 2
+
+            def both_ended(_: object) -> bool:
+                kinds = [each["value"]["kind"] for each in editor.progress()]
+                return kinds.count("begin") == kinds.count("end") == 2
+
+            await editor.client.until(both_ended)
 
 
 @pytest.mark.parametrize("name", EDITORS)
