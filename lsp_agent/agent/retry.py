@@ -33,7 +33,7 @@ def delay_before_retry(error: ProviderError, retried: int, limits: TurnLimits) -
 
 def may_refresh(error: ProviderError) -> bool:
     """True for an error that fresh credentials may cure."""
-    return error.status == 401 or (error.kind == "ProviderAuth" and error.status is None)
+    return error.status == 401 or (error.kind == "ProviderAuth" and error.status in (None, 400, 403))
 
 
 async def persistently(

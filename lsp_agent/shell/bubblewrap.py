@@ -31,13 +31,14 @@ def arguments(binary: str, ground: Ground, argv: Sequence[str], *, cwd: str, roo
     line += ["--size", str(_TMP_BYTES), "--tmpfs", "/tmp"]
     if not ground.reading:
         line += ["--tmpfs", "/run"] if Path("/run").is_dir() else []
-    line += _hide([path for path in ground.hidden if not _below(path, ground.roots)])
+    hidden = _outermost(ground.hidden)
+    line += _hide([path for path in hidden if not _below(path, ground.roots)], ground.roots)
     for root in _outer_first(ground.roots):
         line += ["--ro-bind" if ground.reading else "--bind", root, root]
     for path in ground.writable:
         line += ["--bind", path, path]
     line += _protect(ground)
-    line += _hide([path for path in ground.hidden if _below(path, ground.roots)])
+    line += _hide([path for path in hidden if _below(path, ground.roots)], ())
     if ground.reading:
         line += ["--remount-ro", "/"]
     return [*line, "--chdir", cwd, "--", *argv]
@@ -59,11 +60,13 @@ def _system(ground: Ground) -> list[str]:
     return line
 
 
-def _hide(paths: Sequence[str]) -> list[str]:
+def _hide(paths: Sequence[str], roots: Sequence[str]) -> list[str]:
     line: list[str] = []
     for path in paths:
         if Path(path).is_dir():
-            line += ["--perms", "0755", "--tmpfs", path, "--remount-ro", path]
+            line += ["--perms", "0755", "--tmpfs", path]
+            if not any(_below(root, [path]) for root in roots):  # a root below it needs its place made there
+                line += ["--remount-ro", path]
         elif Path(path).exists():
             line += ["--ro-bind", "/dev/null", path]
     return line
@@ -88,6 +91,11 @@ def _protect(ground: Ground) -> list[str]:
                 line += ["--bind", parent, parent]
         line += ["--ro-bind", path, path]
     return line
+
+
+def _outermost(paths: Sequence[str]) -> list[str]:
+    """Without what lies below another one: that is gone already, and its place could not be made again."""
+    return [path for path in paths if not _below(path, [other for other in paths if other != path])]
 
 
 def _below(path: str, roots: Sequence[str]) -> bool:
