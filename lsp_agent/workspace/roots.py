@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from lsp_agent.domain.errors import WorkspaceError
 from lsp_agent.ports.workspace import Place
 from lsp_agent.workspace.paths import path_to_uri, real_path, uri_to_path, written_path
 
@@ -55,5 +56,13 @@ class Roots:
 
 
 def paths_of(uris: Iterable[str]) -> list[Path]:
-    """The paths of those URIs that name local files."""
-    return [path for path in map(uri_to_path, uris) if path is not None]
+    """The paths of those URIs that name local files; what is no URI at all is left out too."""
+    found: list[Path] = []
+    for uri in uris:
+        try:
+            path = uri_to_path(uri)
+        except WorkspaceError:
+            continue
+        if path is not None:
+            found.append(path)
+    return found

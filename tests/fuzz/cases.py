@@ -2,7 +2,6 @@
 
 import json
 import random
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,6 @@ MAX_MADE = 400
 MAX_DEPTH = 64
 _STARTING = frozenset({"agent/run", "agent/steer"})
 _MAKING = frozenset({"agent/session/new", "agent/session/fork"})
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(slots=True)
@@ -54,7 +52,7 @@ class Generator:
         if roll < 0.02:
             return Case(encode(self.random.choice(["", 0, None, [], [self._message("agent/status", {})], "x", True])))
         if roll < 0.03:
-            return Case(self._torn())
+            return case_of(self._torn())
         if roll < 0.05:
             method = self.random.choice(
                 ["$/cancelRequest", "no/such", "$/progress", "initialize", "agent/Run", "\x00", ""]
@@ -62,7 +60,7 @@ class Generator:
             if method == "$/cancelRequest" and self._live:
                 victim = self.random.choice(list(self._live)[-20:])
                 return Case(encode({"jsonrpc": "2.0", "method": method, "params": {"id": victim}}))
-            return self._close(self._message(method, self.values.junk()))
+            return close(self._message(method, self.values.junk()))
         method = self.random.choice(self._methods)
         params = self._valid(method)
         if self.random.random() < 0.6:
@@ -72,7 +70,7 @@ class Generator:
         message = self._message(method, params)
         if self.random.random() < 0.06:
             self._bend_envelope(message)
-        return self._close(message)
+        return close(message)
 
     # ---------------------------------------------------------------------------------------------------- inside
 
@@ -105,9 +103,7 @@ class Generator:
     def _message(self, method: str, params: Any) -> dict[str, Any]:
         message: dict[str, Any] = {"jsonrpc": "2.0", "method": method}
         quiet = method in self._notifications or method in DOCUMENT_METHODS or method.startswith("$/")
-        if quiet != (self.random.random() < 0.02) and method not in ("initialize",):
-            pass
-        else:
+        if quiet == (self.random.random() < 0.02):  # now and then a notification as a request and the other way round
             message["id"] = self._id()
         if params is not None or self.random.random() < 0.5:
             message["params"] = params
@@ -140,21 +136,38 @@ class Generator:
     def _torn(self) -> bytes:
         body = bytearray(dumps(self._message("agent/status", {"sessionId": "x"})))
         body[self.random.randrange(len(body)) :] = self.random.choice([b"", b"\xff", b"}", b"\x00\x00", b"]]"])
-        return frame(bytes(body))
+        return bytes(body)
 
-    def _close(self, message: dict[str, Any]) -> Case:
-        """What is owed for `message` (PROTOCOL 1)."""
-        body = dumps(message)
-        case = Case(frame(body), str(message.get("method", "")))
-        request_id = message.get("id")
-        readable = isinstance(request_id, int | str) and not isinstance(request_id, bool)
-        is_answer = "method" not in message and ("result" in message or "error" in message)
-        if not readable or is_answer or (len(body) > 60 and nesting(message) > MAX_DEPTH):
-            return case
-        if isinstance(request_id, int) and not -(2**63) <= request_id < 2**63:
-            return case
-        case.owed = _SURROGATE.sub("\ufffd", request_id) if isinstance(request_id, str) else request_id
+
+def close(message: dict[str, Any]) -> Case:
+    """The case of a message: what is owed for it (PROTOCOL 1)."""
+    return case_of(dumps(message), message)
+
+
+def case_of(body: bytes, message: Any = None) -> Case:
+    """The case of a body; `message` is what it says, when that is known."""
+    if message is None:
+        try:
+            message = json.loads(body)
+        except ValueError:
+            return Case(frame(body))
+    if not isinstance(message, dict):
+        return Case(frame(body))
+    case = Case(frame(body), str(message.get("method", "")))
+    request_id = message.get("id")
+    readable = isinstance(request_id, int | str) and not isinstance(request_id, bool)
+    is_answer = "method" not in message and ("result" in message or "error" in message)
+    if not readable or is_answer or (len(body) > 60 and nesting(message) > MAX_DEPTH):
         return case
+    if isinstance(request_id, int) and not -(2**63) <= request_id < 2**63:
+        return case
+    case.owed = _heard(request_id) if isinstance(request_id, str) else request_id
+    return case
+
+
+def _heard(text: str) -> str:
+    """How the server hears it: pairs of surrogates joined, lone ones replaced."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def nesting(value: Any) -> int:

@@ -1,5 +1,6 @@
 """Values for params: what a type of the schema allows, and what nobody should ever send."""
 
+import copy
 import random
 from typing import Any
 
@@ -133,7 +134,7 @@ class Values:
             return deep(self.random.choice([20, 50, 62, 70, 300, 1500]), as_object=self.random.random() < 0.5)
         if roll < 0.30:
             return self.text(self.random.choice(["sessionId", "runId", "uri", "requestId", "messageId", "cursor"]))
-        return self.random.choice(JUNK)
+        return copy.deepcopy(self.random.choice(JUNK))
 
     def bend(self, tree: Any) -> Any:
         """`tree` with one place changed: replaced, dropped, doubled, wrapped, or given what does not belong there."""
@@ -149,7 +150,7 @@ class Values:
             case "wrap":
                 holder[key] = [holder[key]] if self.random.random() < 0.5 else {"value": holder[key]}
             case "double" if isinstance(holder, list):
-                holder.extend([holder[key]] * self.random.choice([1, 300]))
+                holder.extend([holder[key]] * self.random.choice([1, 40]))
             case _ if isinstance(holder, dict):
                 holder[self.random.choice(KEYS)] = self.junk()
             case _:
