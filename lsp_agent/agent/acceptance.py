@@ -127,6 +127,8 @@ class Acceptance:
                 stored = await self._settled(str(submission.run_id))
                 if stored is not None:
                     refusal[0] = self._answer_again(stored, submission, answer)
+                else:
+                    refusal[0] = otherwise or _deleted_meanwhile(submission)
             except RequestRejected as error:
                 refusal[0] = error
             except StoreError as error:
@@ -289,6 +291,12 @@ class _Request:
 def shutting_down() -> RequestRejected:
     """The refusal of everything that arrives, or is not durable yet, when the server stops."""
     return RequestRejected("ShuttingDown", "the server is shutting down")
+
+
+def _deleted_meanwhile(submission: Submission) -> RequestRejected:
+    """The refusal of a repeated request whose run went with its session while it was looked for; again, it is new."""
+    text = "the run of this id was deleted with its session"
+    return RequestRejected("SessionNotFound", text, retryable=True, id=submission.session_id)
 
 
 def not_stored(error: BaseException) -> RequestRejected:

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from lsp_agent.domain.errors import ProviderError
 from lsp_agent.domain.message import FinishReason
 from lsp_agent.domain.stream import (
@@ -27,7 +25,7 @@ from lsp_agent.domain.stream import (
 )
 from lsp_agent.domain.usage import Usage
 from lsp_agent.ports.provider import Request
-from lsp_agent.providers.content import CallIds, call_ids_of, count, money
+from lsp_agent.providers.content import CallIds, body_bytes, call_ids_of, count, money
 from lsp_agent.providers.demo import demo_turn
 from lsp_agent.providers.errors import broken_stream
 from lsp_agent.providers.script import Scene, ScriptTurn, Step, choose, load_script, scene_of
@@ -145,7 +143,7 @@ async def _play(step: Step, scene: Scene, ids: CallIds, service: str) -> AsyncIt
     elif "tool" in step:
         call_id, name = ids.claim(step.get("id")), str(step["tool"])
         value = scene.fill_all(step.get("input", {}))
-        text = value if isinstance(value, str) else orjson.dumps(value).decode()
+        text = value if isinstance(value, str) else body_bytes(value).decode()
         yield [ToolCallStart(call_id, name)]
         for piece in _pieces(text, int(step.get("deltas", 1))):
             yield [ToolCallDelta(call_id, piece)]

@@ -173,6 +173,16 @@ def test_the_same_run_again_is_answered_with_its_state_and_runs_once(stage):
     assert stage.agent.status()["sessions"]["open"] == 1
 
 
+def test_a_repeated_run_that_is_deleted_while_it_is_looked_for_is_refused_as_what_it_is(stage):
+    async def gone(_run_id):
+        return None
+
+    stage.run("a")
+    stage.release("a")
+    stage.store.run = gone
+    assert stage.run("a") == "refused SessionNotFound"
+
+
 def test_an_unknown_session_is_refused_and_leaves_no_lane(stage):
     assert stage.run("a", session_id="nope") == "refused SessionNotFound"
     assert stage.agent.status()["sessions"]["open"] == 0

@@ -174,4 +174,5 @@ def test_an_error_without_status_but_about_credentials_is_worth_a_refresh():
     from lsp_agent.agent.retry import may_refresh
 
     assert may_refresh(ProviderError("ProviderAuth", "t", "m"))
-    assert not may_refresh(ProviderError("ProviderAuth", "t", "m", status=403))
+    assert may_refresh(ProviderError("ProviderAuth", "t", "m", status=403))
+    assert not may_refresh(ProviderError("Provider", "t", "m", status=403))

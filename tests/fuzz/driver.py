@@ -204,9 +204,10 @@ class Driver:
         for stream in (self.process.stdin, self.process.stdout):
             assert stream is not None
             stream.close()
-        self.oracle.logged(self._stderr.read_text("utf-8", "replace"), list(self.recent))
         for log in (self.home / "data").rglob("*.log*"):
             self.oracle.logged(log.read_text("utf-8", "replace"), list(self.recent))
+        if "Traceback" in (text := self._stderr.read_text("utf-8", "replace")):
+            self.oracle.blame("stderr: Traceback", list(self.recent), text[-1000:])
 
     def measure(self) -> None:
         """Take the process's resident size."""

@@ -68,7 +68,7 @@ class Oracle:
             self.violations.append((f"{what} {detail}".strip(), frames))
 
     def logged(self, text: str, frames: list[bytes]) -> None:
-        """What the server wrote to stderr or its log."""
+        """What the server wrote to its log, and to stderr."""
         for line in text.splitlines():
             found = _LOGGED.search(line)
             if found is not None:

@@ -241,3 +241,9 @@ async def test_the_demonstration_does_not_edit_without_the_tool():
 
 async def test_the_demonstration_names_sessions_after_their_prompt():
     assert text_of(await demo(user("What is this?"), tools=())) == "What is this?"
+
+
+async def test_a_template_that_brings_half_a_surrogate_pair_into_a_call_does_not_end_the_turn():
+    provider = scripted({"tool": "view", "input": {"file_path": "{{last_user}}"}})
+    events = await collect(provider, asked(user("a\udcff")))
+    assert [event.input for event in events if isinstance(event, ToolCallEnd)] == ['{"file_path": "a?"}']

@@ -235,11 +235,13 @@ class Commands:
 
 
 def _prompt(wanted: Mapping[str, Any]) -> str:
-    problems = [text for text in wanted.get("problems") or () if isinstance(text, str)]
+    named = wanted.get("problems")
+    problems = [text for text in named if isinstance(text, str)] if isinstance(named, list) else []
     lines = [wanted["prompt"], *(f"- {one_line(text, 2000)}" for text in problems[:20])]
     span = wanted.get("range")
     if isinstance(span, dict) and not _has_extent(span):
-        line = (span.get("start") or {}).get("line")
+        start = span.get("start")
+        line = start.get("line") if isinstance(start, dict) else None
         lines += [f"(The cursor is on line {line + 1} of the attached file.)"] if isinstance(line, int) else []
     return "\n".join(lines)
 
