@@ -58,8 +58,9 @@ packages:
 simulate: install ## 200,000 seeded schedules of the lane; SCHEDULES=5000000 for more
 	@$(PY) -m tests.simulation --schedules $${SCHEDULES:-200000} --seed $${SEED:-0} --jobs $(JOBS)
 
-fuzz: install ## 200,000 fuzzed frames and params
+fuzz: install ## 200,000 fuzzed frames in memory, and 200,000 fuzzed messages to the real process
 	@$(PY) -m tests.wire.fuzz --count $${FRAMES:-200000} --seed $${SEED:-0}
+	@$(PY) -m tests.fuzz --count $${MESSAGES:-200000} --seed $${SEED:-0} --jobs $(JOBS)
 
 killloop: install ## 200 cycles of kill -9 at random and named points
 	@$(PY) -m tests.crash --cycles $${CYCLES:-200} --seed $${SEED:-0} --jobs $(JOBS)

@@ -21,6 +21,7 @@ PENDING_BYTES = 96 * 1024
 STUCK_S = 20.0
 PROBE_S = 2.0
 PROBE_EVERY = 5000
+RUNS_S = 1.0
 KEPT_FRAMES = 300
 MAX_RSS_MIB = 600
 CONFIG = """
@@ -156,12 +157,15 @@ class Driver:
         self.settle()
 
     def replay(self, bodies: list[bytes]) -> None:
-        """Send saved bodies, one behind the other, and wait for their answers. Raises: Gone."""
+        """Send saved bodies, wait for their answers and, for a while, for the runs they start. Raises: Gone."""
         for body in bodies:
             self._send(case_of(body))
             self._pump(wait_s=0)
         self.settle()
         self.probe()
+        deadline_s = time.monotonic() + RUNS_S
+        while self.ask("agent/status", {})["result"]["busy"] and time.monotonic() < deadline_s:
+            self._pump(wait_s=0.02)
 
     def settle(self) -> None:
         """Wait until nothing is owed. Raises: Gone."""
