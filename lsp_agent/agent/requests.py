@@ -48,6 +48,7 @@ def turn_request(state: TurnState, model: Model, provider: Provider) -> Request:
         roots=services.workspace.roots,
         mode=state.mode,
         editor_facts=services.editor_facts(),
+        context=state.context,
     )
     return Request(
         model=model,

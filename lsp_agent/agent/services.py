@@ -3,7 +3,7 @@
 Knows no concrete class; the composition root fills it in.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from lsp_agent.domain.run import Run, StopReason
 from lsp_agent.ports.approver import Approver
 from lsp_agent.ports.clock import Clock
 from lsp_agent.ports.events import Events
+from lsp_agent.ports.hooks import Hooks, NoHooks
 from lsp_agent.ports.provider import Providers
 from lsp_agent.ports.store import Store
 from lsp_agent.ports.tools import Tools
@@ -51,6 +52,11 @@ def no_facts() -> Sequence[str]:
     return ()
 
 
+async def no_context(_run: Run) -> Sequence[str]:
+    """Nothing more: the default of `TurnServices.context`."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class TurnServices:
     """The world of a turn."""
@@ -65,6 +71,12 @@ class TurnServices:
     limits: Callable[[], TurnLimits]
     editor_facts: Callable[[], Sequence[str]] = no_facts
     """Sentences about the editor for the system prompt, in a fixed order: its name, what it can do."""
+    context: Callable[[Run], Awaitable[Sequence[str]]] = no_context
+    """More blocks of the system prompt, read once when a turn begins: git, rules, skills, MCP instructions.
+
+    Bounded in time, never raises.
+    """
+    hooks: Hooks = NoHooks()
 
 
 class TurnControl(Protocol):

@@ -19,14 +19,17 @@ def prompt_text(name: str) -> str:
     return Path(__file__).with_name("prompts").joinpath(f"{name}.md").read_text(encoding="utf-8").rstrip("\n")
 
 
-def coder_prompt(*, now_ms: int, roots: Sequence[Path], mode: str, editor_facts: Sequence[str] = ()) -> str:
-    """Identity and rules, then the environment, then the editor, then the mode."""
+def coder_prompt(
+    *, now_ms: int, roots: Sequence[Path], mode: str, editor_facts: Sequence[str] = (), context: Sequence[str] = ()
+) -> str:
+    """Identity and rules, then the environment, then the editor, then `context`, then the mode."""
     today = datetime.fromtimestamp(now_ms / 1000, UTC).date().isoformat()
     lines = [f"platform: {sys.platform}", f"date: {today}"]
     lines += [f"workspace root: {root.as_posix()}" for root in roots]
     blocks = [prompt_text("coder"), "<environment>\n" + "\n".join(lines) + "\n</environment>"]
     if editor_facts:
         blocks.append("<editor>\n" + "\n".join(editor_facts) + "\n</editor>")
+    blocks += context
     if mode == "plan":
         blocks.append(
             "You are in plan mode: only tools that read are offered. Find out what is needed and answer with a plan; "

@@ -106,6 +106,7 @@ class _Turn:
         is_first = not any(is_prompt(message) for message in state.history)
         self._enter()
         state.durable({"sessionUpdate": "state_update", "state": "running"})
+        state.context = await services.context(run)
         if is_first and not run.options.title:
             self._titles.start(session, run.prompt)
         state.model = services.providers.resolve(run.options.model or state.options.get("model.large") or None)

@@ -113,6 +113,8 @@ class TurnState:
         self.history: list[Message] = []
         self.reminder_todos: tuple[Todo, ...] = ()
         """The list as it was when the turn began: the reminder stays the same for all of its steps (prompt cache)."""
+        self.context: Sequence[str] = ()
+        """More blocks of the system prompt, the same for all steps of the turn."""
         self.prompts: list[str] = []
         """What the user asked in this turn, folded prompts included, for the continuation."""
         self.taken_ids: set[str] = set()

@@ -23,7 +23,8 @@ class BuiltinTools:
     """Implements `ports.tools.Tools`.
 
     `disabled`: names that are not offered. `withhold`: files whose text a search over a directory must not show,
-    because reading them needs permission or is denied (`policy.rules.Policy.withholds`).
+    because reading them needs permission or is denied (`policy.rules.Policy.withholds`). `changing`: tools that come
+    and go (of MCP servers), asked for before every step; none takes the name of another.
     """
 
     def __init__(
@@ -32,17 +33,20 @@ class BuiltinTools:
         withhold: Callable[[Path], bool],
         disabled: Collection[str] = (),
         more: Sequence[Tool] = (),
+        changing: Callable[[], Sequence[Tool]] = tuple,
         ripgrep: Path | None = None,
         use_ripgrep: bool = True,
     ) -> None:
         binary = (ripgrep or find_ripgrep()) if use_ripgrep else None
         tools = [*_built(binary, withhold), *more]
-        self._tools = tuple(sorted([tool for tool in tools if tool.spec.name not in disabled], key=_name))
+        self._disabled = frozenset(disabled)
+        self._tools = {tool.spec.name: tool for tool in tools}
+        self._changing = changing
 
     def for_turn(self, *, mode: str, interactive: bool) -> Sequence[Tool]:
-        if mode == "plan":
-            return [tool for tool in self._tools if tool.read_only]
-        return list(self._tools)
+        offered = {tool.spec.name: tool for tool in self._changing()} | self._tools
+        tools = sorted([tool for name, tool in offered.items() if name not in self._disabled], key=_name)
+        return [tool for tool in tools if tool.read_only] if mode == "plan" else tools
 
 
 def shell_tools(jobs: Jobs, judge: Callable[[str], Judgement]) -> list[Tool]:

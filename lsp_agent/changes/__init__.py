@@ -1,0 +1,1 @@
+"""A journal of every hunk: review, undo, redo, checkpoints."""

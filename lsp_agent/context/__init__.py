@@ -1,0 +1,1 @@
+"""What the agent is told beside the conversation: rules files, skills, custom commands, mentions, the state of git."""

@@ -1,0 +1,1 @@
+"""The user's own commands around tools and prompts, in the format of Claude Code."""

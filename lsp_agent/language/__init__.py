@@ -1,0 +1,1 @@
+"""Language servers as tools: the editor's own, one of ours, or the syntax tree."""

@@ -1,0 +1,1 @@
+"""The embedded engine: a model in a child process, its weights, and constrained mode."""

@@ -1,0 +1,1 @@
+"""Agents the agent can call: their definitions, and the tools that run them."""

@@ -1,0 +1,1 @@
+"""Which workspaces may be read, obeyed and run, and what of them."""
