@@ -295,7 +295,11 @@ class Endpoint:
     def _take_request(self, request_id: int | str, method: str, params: Any, exact: bool) -> None:
         if params is None:
             params = {}
-        objection = self._admission.objection(request_id, method, params, exact)
+        try:
+            objection = self._admission.objection(request_id, method, params, exact)
+        except Exception as error:  # noqa: BLE001 - a bug of ours is an answer, too
+            _log.error("a request was not admitted: %s", type(error).__name__)
+            objection = RpcError(INTERNAL_ERROR, "Internal error")
         if objection is not None:
             self.send_error(request_id, objection)
             return

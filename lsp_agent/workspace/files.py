@@ -8,9 +8,11 @@ brings it to the disk and renames: at every moment, also after `kill -9`, the na
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +29,10 @@ MOVED: Final = "replaced by a link meanwhile"
 _READ = os.O_RDONLY | os.O_NONBLOCK
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 _KEPT_MODE = 0o777  # what a rewritten file keeps: set-user-id, set-group-id and sticky are dropped (FS-17)
+_PREFIX, _SUFFIX = ".lsp-agent-", ".tmp"
+_STALE_S = 3600.0
+"""A temporary file this old belongs to nobody any more; the longest write is a matter of seconds."""
+_SWEEP_ENTRIES = 5_000
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
 
@@ -187,7 +193,8 @@ def _create_plainly(directory: int, name: str, data: bytes) -> None:
 @contextmanager
 def _temporary(directory: int, mode: int) -> Iterator[tuple[str, int]]:
     """A fresh file in `directory` under an unguessable name, removed at the end unless it was renamed away (FS-13)."""
-    name = f".lsp-agent-{os.urandom(8).hex()}.tmp"
+    name = f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
+    _sweep(directory)
     fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=directory)
     try:
         yield name, fd
@@ -195,6 +202,18 @@ def _temporary(directory: int, mode: int) -> Iterator[tuple[str, int]]:
         os.close(fd)
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=directory)
+
+
+def _sweep(directory: int) -> None:
+    """Remove what a process that was killed in the middle of a write left in this directory."""
+    oldest = time.time() - _STALE_S
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in islice(entries, _SWEEP_ENTRIES):
+            if not (entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX)):
+                continue
+            with suppress(OSError):
+                if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mtime < oldest:
+                    os.unlink(entry.name, dir_fd=directory)
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -204,3 +205,17 @@ def test_F04_a_kill_in_the_middle_of_writing_never_leaves_a_torn_file(root):
         seen.add(data[:1])
     assert torn == 0
     assert len(seen) > 1
+
+
+def test_what_a_killed_write_left_behind_is_swept_by_a_later_write(tmp_path):
+    old, young, other = (tmp_path / f".lsp-agent-{name}.tmp" for name in ("old", "young", "other"))
+    for path in (old, young):
+        path.write_text("half")
+    other.mkdir()
+    long_ago = time.time() - 2 * 3600
+    os.utime(old, (long_ago, long_ago))
+    os.utime(other, (long_ago, long_ago))
+    files.create(tmp_path / "new.txt", b"text", "new.txt")
+    assert not old.exists()
+    assert young.exists()
+    assert other.is_dir()
