@@ -147,6 +147,18 @@ def absent_places(root: Path) -> list[Path]:
     return [path for name in NEVER_MADE if not os.path.lexists(path := root / name)]
 
 
+def protected_tops(root: Path, is_protected: Callable[[str], bool]) -> set[Path]:
+    """Protected names at the top of a root and in its dot-directories, where programs look for them. Blocks."""
+    found: set[Path] = set()
+    for entry in _entries(str(root)):
+        if is_protected(entry.name):
+            found.add(Path(entry.path))
+        elif entry.name.startswith(".") and entry.name != ".git" and entry.is_dir(follow_symlinks=False):
+            below = [other for other in _entries(entry.path) if is_protected(f"{entry.name}/{other.name}")]
+            found |= {Path(other.path) for other in below}
+    return found
+
+
 def absent_in_git(root: Path) -> list[Path]:
     """What of `NEVER_MADE_IN_GIT` is missing now but could be made."""
     git = root / ".git"

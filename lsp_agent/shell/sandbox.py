@@ -24,6 +24,7 @@ from lsp_agent.shell.ground import (
     Placeholders,
     absent_in_git,
     absent_places,
+    protected_tops,
     set_aside,
     user_secrets,
 )
@@ -45,6 +46,8 @@ class Confined:
     tmp: str | None = None
     absent: tuple[Path, ...] = ()
     """Protected places that were not there when it started."""
+    there: frozenset[Path] = frozenset()
+    """Those that were, at the top of the roots."""
 
 
 class Sandbox:
@@ -52,6 +55,7 @@ class Sandbox:
 
     `is_protected`, `is_secret`: of paths relative to a root. `hide`: more directories no command sees: the data and
     configuration directories of the server. `tiers`: which may be used, best first. `network`: the user allowed it.
+    `show_secrets`: the user wants commands to see secret files of the workspace; else they look empty (FS-11).
     """
 
     def __init__(
@@ -65,10 +69,13 @@ class Sandbox:
         hide: Sequence[Path] = (),
         tiers: Sequence[str] = TIERS,
         network: Callable[[], bool] = lambda: False,
+        show_secrets: Callable[[], bool] = lambda: False,
     ) -> None:
         self._spawner = spawner
         self._roots = roots
         self._lookout = Lookout(is_protected, is_secret)
+        self._is_protected = is_protected
+        self._show_secrets = show_secrets
         self._environ = environ
         self._hide = tuple(hide)
         self._tiers = tuple(tiers)
@@ -120,17 +127,26 @@ class Sandbox:
         env = child_environment(self._environ, roots, tmp=tmp or ("/tmp" if tier == "bubblewrap" else None))
         argv = [shell, "--noprofile", "--norc", "-c", command]
         order = build_order(tier, ground, Order(argv, str(cwd), env))
-        absent = () if reading or tier == "none" else tuple([path for root in roots for path in absent_places(root)])
-        return Confined(order, ground, tmp, absent)
+        if reading or tier == "none":
+            return Confined(order, ground, tmp)
+        absent = tuple([path for root in roots for path in absent_places(root)])
+        return Confined(order, ground, tmp, absent, frozenset(await self._tops(ground)))
 
     async def release(self, confined: Confined) -> list[str]:
         """Take back what `confine` lent. Shape: protected places the command brought into being, as they are called
         now: they were renamed, so that nothing obeys them."""
         self._placeholders.give_back(confined.ground.placeholders)
-        made = await asyncio.to_thread(set_aside, confined.absent)
+        made: list[str] = []
+        if confined.absent:
+            new = await self._tops(confined.ground) - confined.there - set(confined.absent)
+            made = await asyncio.to_thread(set_aside, [*confined.absent, *sorted(new)])
         if confined.tmp is not None:
             await asyncio.to_thread(shutil.rmtree, confined.tmp, True)
         return made
+
+    async def _tops(self, ground: Ground) -> set[Path]:
+        tops = [await asyncio.to_thread(protected_tops, Path(root), self._is_protected) for root in ground.roots]
+        return set().union(*tops)
 
     async def _ground(self, roots: Sequence[Path], *, reading: bool, tier: str) -> Ground:
         if tier == "none":
@@ -140,7 +156,8 @@ class Sandbox:
         above = [path for path in hidden if any(root.is_relative_to(path) for root in roots)]
         hidden = [path for path in hidden if path not in above]
         found = [await self._look(root) for root in roots]
-        secrets = [path for one in found for path in one.secret] if reading else []
+        shown = self._show_secrets() and not reading
+        secrets = [] if shown else [path for one in found for path in one.secret]
         programs = search_path(self._environ.get("PATH", ""), roots)
         visible = [
             *programs,

@@ -49,6 +49,11 @@ class Record:
                 self._arrived.clear()
                 await self._arrived.wait()
 
+    async def arrived(self) -> None:
+        """Wait for one more frame, or the end of the connection."""
+        self._arrived.clear()
+        await self._arrived.wait()
+
     async def until_event(self, kind: str, session: str | None = None, timeout: float = 20.0) -> dict[str, Any]:
         """The params of the first `agent/event` with that `sessionUpdate`."""
 

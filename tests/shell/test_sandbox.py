@@ -184,3 +184,25 @@ async def test_a_terminal_number_that_is_unknown_and_a_missing_shell_are_tool_er
     with pytest.raises(ToolError, match="no bash"):
         await shell.run("true x")
     assert shell.jobs.terminals("s1") == {"terminals": []}
+
+
+@pytest.mark.parametrize("tier", ["bubblewrap", "landlock"])
+async def test_FS_11_a_command_that_works_sees_nothing_of_secret_files_of_the_workspace(make_shell, tier):
+    shell = make_shell(tier)
+    if await shell.sandbox.tier() != tier:
+        pytest.skip(shell.sandbox.describe())
+    shell.world.file(".env", "KEY=canary-1\n")
+    shell.world.file("deep/server.pem", "canary-2\n")
+    result = await shell.run("X=1 cat .env deep/server.pem; echo out > made.txt; ls -a")
+    assert "canary" not in result.content
+    assert ".env" in result.content
+    assert (shell.root / "made.txt").read_text() == "out\n"
+
+
+@pytest.mark.parametrize("name", ["sitecustomize.py", ".bashrc", ".travis.yml", ".github/copilot-instructions.md"])
+async def test_CF_07_a_protected_file_that_was_absent_is_set_aside_when_a_command_makes_it(shell, name):
+    if await shell.sandbox.tier() == "none":
+        pytest.skip(shell.sandbox.describe())
+    await shell.run(f"mkdir -p $(dirname {name}); echo pwned > {name}; echo kept > other.txt")
+    assert not (shell.root / name).exists()
+    assert (shell.root / "other.txt").exists()
