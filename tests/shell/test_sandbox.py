@@ -186,10 +186,9 @@ async def test_a_terminal_number_that_is_unknown_and_a_missing_shell_are_tool_er
     assert shell.jobs.terminals("s1") == {"terminals": []}
 
 
-@pytest.mark.parametrize("tier", ["bubblewrap", "landlock"])
-async def test_FS_11_a_command_that_works_sees_nothing_of_secret_files_of_the_workspace(make_shell, tier):
-    shell = make_shell(tier)
-    if await shell.sandbox.tier() != tier:
+async def test_FS_11_a_command_that_works_sees_nothing_of_secret_files_of_the_workspace(make_shell):
+    shell = make_shell("bubblewrap", "none")  # Landlock cannot hide what lies in a writable place: there all these ask
+    if await shell.sandbox.tier() != "bubblewrap":
         pytest.skip(shell.sandbox.describe())
     shell.world.file(".env", "KEY=canary-1\n")
     shell.world.file("deep/server.pem", "canary-2\n")
