@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 JOBS ?= 2
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types fmt arch unit shell process editors vscode packages simulate fuzz killloop bench generate check-generated clean
+.PHONY: help install demo test check lint types fmt arch unit shell process editors vscode packages simulate fuzz killloop hostile bench generate check-generated clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -17,7 +17,7 @@ install: .venv/.installed ## the virtual environment with the locked dependencie
 demo: install ## the main job, with no key: a streamed turn with tool calls on an unsaved buffer in Neovim
 	@$(PY) -m tests.demo
 
-test: install packages lint types arch unit shell process editors simulate fuzz killloop ## everything CI runs
+test: install packages lint types arch unit shell process editors simulate fuzz killloop hostile ## everything CI runs
 	@scripts/report
 
 check: install lint types arch unit ## the quick lane, under two minutes
@@ -64,6 +64,9 @@ fuzz: install ## 200,000 fuzzed frames in memory, and 200,000 fuzzed messages to
 
 killloop: install ## 200 cycles of kill -9 at random and named points
 	@$(PY) -m tests.crash --cycles $${CYCLES:-200} --seed $${SEED:-0} --jobs $(JOBS)
+
+hostile: install packages ## 500 runs in which the model is the attacker and the user refuses whatever is asked
+	@$(PY) -m tests.hostile --runs $${RUNS:-500} --seed $${SEED:-0} --jobs $(JOBS)
 
 bench: install ## ratios against bare pygls in one run
 	@$(PY) -m benchmarks
