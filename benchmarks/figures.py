@@ -180,7 +180,7 @@ async def sessions(contender: Contender, world: World) -> Figures:
 
 
 async def cancel(contender: Contender, world: World) -> Figures:
-    """`agent/cancel` → the terminal event, while text streams and (the product) while an edit waits for the editor."""
+    """`agent/cancel` → the terminal event, while text streams and (the product) while tools run."""
     peer = await begun(contender, world)
     session = (await peer.turn(plan_text({}))).session_id
     taken = []
@@ -191,6 +191,8 @@ async def cancel(contender: Contender, world: World) -> Figures:
     figures = {"cancel while streaming p50, ms": median(taken), "cancel while streaming p99, ms": max(taken)}
     if contender.is_product:
         figures |= await _cancel_tool(peer, world, session)
+        figures |= await _cancel_command(peer, session, "a command runs", _SLEEPS)
+        figures |= await _cancel_command(peer, session, "a command ignores TERM", _IGNORES)
     await peer.close()
     return figures
 
@@ -226,6 +228,22 @@ async def _cancel_tool(peer: Peer, world: World, session: str) -> Figures:
             await asked.wait()
         taken.append(await _cancel(peer, run))
     return {"cancel while a tool runs p50, ms": median(taken), "cancel while a tool runs p99, ms": max(taken)}
+
+
+_SLEEPS = "echo on; sleep 60"
+_IGNORES = "python3 -c 'import signal, time; signal.signal(15, 1); print(1, flush=True); time.sleep(60)'"
+
+
+async def _cancel_command(peer: Peer, session: str, name: str, command: str) -> Figures:
+    taken = []
+    for number in range(20):
+        peer.printed.clear()
+        call = {"command": command, "description": "wait"}
+        run = await peer.run(plan_text({"n": number, "tool": "bash", "input": call}), session)
+        async with asyncio.timeout(10):
+            await peer.printed.wait()
+        taken.append(await _cancel(peer, run))
+    return {f"cancel while {name} p50, ms": median(taken), f"cancel while {name} p99, ms": max(taken)}
 
 
 GROUPS: dict[str, Callable[[Contender, World], Awaitable[Figures]]] = {

@@ -105,7 +105,8 @@ class Peer:
         self._starting: dict[int, Running] = {}
         self.on_request: Callable[[dict[str, Any]], Any] = lambda message: None
         """Result of a request of the server; NotImplemented = stay silent."""
-        self.edit_asked = asyncio.Event()
+        self.printed = asyncio.Event()
+        """A command that runs has written something."""
         self._pipe = PipeEnd(read_fd, write_fd, self._received, self._ended)
 
     @classmethod
@@ -251,7 +252,10 @@ class Peer:
                 self._send({"jsonrpc": "2.0", "id": message["id"], "result": result})
 
     def _event(self, params: dict[str, Any], at_us: int) -> None:
-        if params["update"]["sessionUpdate"] == "agent_message_chunk":
+        kind = params["update"]["sessionUpdate"]
+        if kind == "terminal_output_chunk":
+            self.printed.set()
+        if kind == "agent_message_chunk":
             run = self._runs[params["sessionId"]]
             run.pieces.append((at_us, params["update"]["content"]["text"]))
             run.first.set()

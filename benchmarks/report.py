@@ -48,6 +48,8 @@ TARGETS: dict[str, Target] = {
     "accept with 50 streams p99, ms": Target(most=15),
     "cancel while streaming p99, ms": Target(most=50),
     "cancel while a tool runs p99, ms": Target(most=500),
+    "cancel while a command runs p99, ms": Target(most=500),
+    "cancel while a command ignores TERM p99, ms": Target(most=2500),
 }
 
 
