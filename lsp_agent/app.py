@@ -36,11 +36,11 @@ def serve(*, socket: Path | None = None, model: str | None = None, mode: str | N
         clock = SystemClock()
 
         async def build(agreed: Negotiated, editors: ConnectedEditors) -> Core:
-            from lsp_agent.composition import build_core
+            from lsp_agent.composition.build import build_core
             from lsp_agent.config.paths import SOCKET_NAME, data_dir
 
             core = await build_core(agreed, editors, clock=clock, flags=flags)
-            sockets.listen(server, data_dir(os.environ) / SOCKET_NAME)
+            sockets.listen(server, data_dir(os.environ, Path(agreed.roots[0])) / SOCKET_NAME)
             return core
 
         server = AgentServer(build, REQUESTS, NOTIFICATIONS, instance_id=clock.new_id())

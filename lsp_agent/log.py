@@ -93,6 +93,8 @@ def install(
         old.close()
     root.setLevel(logging.WARNING)
     logging.getLogger("lsp_agent").setLevel(level)
+    for name in ("mcp", "client"):  # the MCP SDK logs tracebacks that hold a server's text
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     root.addHandler(file)
     root.addHandler(stderr)
     return Installed(file.path, (file, stderr))

@@ -15,7 +15,7 @@ _ESCAPES = re.compile(
     r"|\x1b[@-Z\\-_a-z]?"
     r"|\x9b[0-?]*[ -/]*[@-~]"
 )
-_TAGS = re.compile("[\U000e0000-\U000e007f]")
+_TAGS = re.compile("[\U000e0000-\U000e007f]|[\ufe00-\ufe0f]{2,}")
 _VISIBLE = re.compile(
     "[\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0"
     "\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0080-\U000e0fff]"
@@ -40,7 +40,7 @@ def hidden_characters(text: str) -> list[str]:
     if text.isascii():
         return []
     body = text.removeprefix("\ufeff")  # a byte order mark is only that at the very start
-    found = set(_TAGS.findall(body))
+    found = {character for match in _TAGS.findall(body) for character in match}
     found |= {match[0] for match in _VISIBLE.finditer(body) if _keep_joiner(match, body) != match[0]}
     return sorted([f"U+{ord(character):04X}" for character in found])
 

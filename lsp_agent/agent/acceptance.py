@@ -12,10 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from lsp_agent.agent.actions import Confirmed
+from lsp_agent.agent.child_ids import is_child
 from lsp_agent.agent.conductor import Conductor
 from lsp_agent.agent.hub import Hub
 from lsp_agent.agent.lane import Lane
-from lsp_agent.agent.submission import Answer, Attachments, Reject, RunAnswer, Submission
+from lsp_agent.agent.submission import Answer, Reject, RunAnswer, Submission
 from lsp_agent.domain.errors import AgentError, RequestRejected, StoreError
 from lsp_agent.domain.run import Run, RunState, StopReason
 from lsp_agent.domain.session import UNTITLED, Session
@@ -40,6 +41,9 @@ class Acceptance:
 
     def submit(self, submission: Submission, answer: Answer, reject: Reject) -> None:
         """One `agent/run`."""
+        if submission.session_id is not None and is_child(submission.session_id):
+            reject(of_a_subagent(submission.session_id))
+            return
         run, session = self._new_run(submission)
         lane = self.conductor.lane(run.session_id)
         when_busy = submission.when_busy or ("queue" if submission.run_id is not None else "fold")
@@ -57,6 +61,9 @@ class Acceptance:
         """One `agent/steer`: `submission.session_id` is set, its `run_id` is not. The state answered is `pending`
         while the prompt waits to join, else `queued`.
         """
+        if is_child(str(submission.session_id)):
+            reject(of_a_subagent(str(submission.session_id)))
+            return
         run, session = self._new_run(submission)
         lane = self.conductor.lane(run.session_id)
         try:
@@ -204,13 +211,13 @@ class _Request:
 
     def go(self) -> None:
         """Submit at once when there is nothing to read, else from a task."""
-        if self._submission.attachments is None:
+        if self._submission.attachments is None and self._submission.expand is None:
             self._submit()
             return
         refusal: list[RequestRejected | None] = [shutting_down()]
 
-        async def work(read: Attachments) -> None:
-            refusal[0] = await self._resolve(read)
+        async def work() -> None:
+            refusal[0] = await self._resolve(self._submission)
 
         def done(_task: "asyncio.Task[None]") -> None:
             # also for a task that was cancelled before its first step
@@ -219,12 +226,15 @@ class _Request:
             else:
                 self._submit()
 
-        self._world.spawn(work(self._submission.attachments)).add_done_callback(done)
+        self._world.spawn(work()).add_done_callback(done)
 
-    async def _resolve(self, read: Attachments) -> RequestRejected | None:
+    async def _resolve(self, submission: Submission) -> RequestRejected | None:
         try:
             async with asyncio.timeout(ATTACHMENTS_S):
-                self._run = replace(self._run, attachments=await read())
+                if submission.expand is not None:
+                    self._run = replace(self._run, prompt=await submission.expand())
+                if submission.attachments is not None:
+                    self._run = replace(self._run, attachments=await submission.attachments())
         except RequestRejected as error:
             return error
         except TimeoutError:
@@ -291,6 +301,12 @@ class _Request:
 def shutting_down() -> RequestRejected:
     """The refusal of everything that arrives, or is not durable yet, when the server stops."""
     return RequestRejected("ShuttingDown", "the server is shutting down")
+
+
+def of_a_subagent(session_id: str) -> RequestRejected:
+    """The refusal of whatever would change a sub-agent's session: it is its parent's (CORE 18)."""
+    text = "this is the session of a sub-agent: it can be read, not continued, configured or deleted by itself"
+    return RequestRejected("SessionNotFound", text, id=session_id)
 
 
 def _deleted_meanwhile(submission: Submission) -> RequestRejected:

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from lsp_agent.agent import recovery, run_updates
-from lsp_agent.agent.acceptance import Acceptance, not_stored
+from lsp_agent.agent.acceptance import Acceptance, not_stored, of_a_subagent
 from lsp_agent.agent.actions import Action, Cancelled
 from lsp_agent.agent.attaching import Point, Snapshot
+from lsp_agent.agent.child_ids import is_child
+from lsp_agent.agent.children import Children, TurnsByRun
 from lsp_agent.agent.conductor import CLEANUP_S, CompactRunner, Conductor, TurnRunner, no_model
 from lsp_agent.agent.hub import Hub
 from lsp_agent.agent.lane import Lane
@@ -55,7 +57,10 @@ class Agent:
         self._pending = pending
         self._snapshot = snapshot
         self.hub = hub
-        self._conductor = Conductor(store, hub, clock, turns, compactor, model_of=model_of, cleanup_s=cleanup_s)
+        routed = TurnsByRun(turns)
+        self._conductor = Conductor(store, hub, clock, routed, compactor, model_of=model_of, cleanup_s=cleanup_s)
+        self.children = Children(store, hub, self._conductor, routed)
+        """Runs sub-agents."""
         self._acceptance = Acceptance(store, hub, clock, self._conductor)
         hub.on_failure(self._conductor.fail)
 
@@ -104,6 +109,9 @@ class Agent:
 
     def compact(self, session_id: str, answer: Callable[[str], None], reject: Reject) -> None:
         """`agent/session/compact`: answers `started` or `nothing`, or is refused; prompts queue behind it."""
+        if is_child(session_id):
+            reject(of_a_subagent(session_id))
+            return
         lane = self._conductor.lane(session_id)
         try:
             lane.begin_compaction(self._clock.new_id())
@@ -124,8 +132,12 @@ class Agent:
         return lane.queued if lane is not None else 0
 
     def status(self, session_id: str | None = None) -> dict[str, Any]:
-        """The agent's part of `agent/status`: `busy`, `sessions {open, busy}`, `queued`; of one session or of all."""
+        """The agent's part of `agent/status`: `busy`, `sessions {open, busy}`, `queued`; of one session or of all.
+
+        A sub-agent's session counts only when it is named.
+        """
         lanes = [lane for lane in self._conductor.lanes if session_id in (None, lane.session_id)]
+        lanes = [lane for lane in lanes if session_id is not None or not is_child(lane.session_id)]
         busy = sum(1 for lane in lanes if lane.busy)
         return {
             "busy": busy > 0,
@@ -160,7 +172,7 @@ class Agent:
             result: dict[str, Any] = {
                 "seq": point.seq,
                 "mode": point.mode,
-                "pending": self._pending(session_id),
+                "pending": self._pending_with_children(session_id),
                 "activeRunId": lane.active_run_id if lane is not None else None,
                 "queueRevision": lane.revision if lane is not None else 0,
             }
@@ -178,6 +190,8 @@ class Agent:
 
         Raises: RequestRejected SessionNotFound, StoreError.
         """
+        if is_child(session_id):
+            raise of_a_subagent(session_id)
         await self.hub.load(session_id)
         lane = self._conductor.lane(session_id)
         self._conductor.perform(lane, lane.close())
@@ -211,6 +225,14 @@ class Agent:
         await self.hub.close()
 
     # ------------------------------------------------------------------------------------------------ inner
+
+    def _pending_with_children(self, session_id: str) -> dict[str, list[Any]]:
+        """What waits for the user in a session and in its sub-agents' sessions."""
+        found = {name: list(records) for name, records in self._pending(session_id).items()}
+        for child in self.hub.children(session_id):
+            for name, records in self._pending(child).items():
+                found.setdefault(name, []).extend(records)
+        return found
 
     def _perform(self, lane: Lane, actions: list[Action]) -> None:
         self._conductor.perform(lane, actions)

@@ -9,11 +9,12 @@ option of the record that was asked (PROTOCOL 5; RELIABILITY F27, F28, PR-25).
 import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from lsp_agent.agent.approval_records import Answer, GrantKey, grant_tool, parse_outcome, permission_record
+from lsp_agent.agent.attention import Attention
 from lsp_agent.domain.run import Run
 from lsp_agent.ports.approver import Decision, PermissionAsk
 from lsp_agent.ports.clock import Clock
@@ -39,6 +40,11 @@ class Verdict(Protocol):
 
 Decide = Callable[[PermissionAsk, str, str | None, bool | None], Verdict]
 """(ask, mode, path relative to its root, earlier grant) → verdict. The composition root binds `policy.rules` to it."""
+
+
+def no_warning(_ask: PermissionAsk) -> str | None:
+    """Nothing to say: the default of `Approvals`."""
+    return None
 
 
 class PermissionSurface(Protocol):
@@ -78,7 +84,10 @@ class Approvals:
         decide: Decide,
         roots: Callable[[], Sequence[Path]],
         answer_timeout_s: float | None = ANSWER_TIMEOUT_S,
+        attention: Attention | None = None,
+        warn: Callable[[PermissionAsk], str | None] = no_warning,
     ) -> None:
+        """`warn`: a sentence of ours for the user about an ask that has no description."""
         self._store = store
         self._events = events
         self._clock = clock
@@ -86,8 +95,8 @@ class Approvals:
         self._roots = roots
         self._answer_timeout_s = answer_timeout_s
         self._pending: dict[str, _Pending] = {}
-        self._waiting: Counter[str] = Counter()
-        """Pending records by session, for `state_update`."""
+        self._attention = attention or Attention(events)
+        self._warn = warn
         self._closed: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._grants: dict[GrantKey, bool] = {}
         self._refused: dict[str, tuple[str, Counter[tuple[str, str, str]]]] = {}
@@ -123,6 +132,14 @@ class Approvals:
         finally:
             self._close(request_id, Answer("cancelled"), "run", ends_run=True)
         return _decision(answer)
+
+    def forbids(self, run: Run, mode: str, ask: PermissionAsk) -> str | None:
+        """Why the rules, the mode or an earlier rejection rule this out; None when at most a question would be asked.
+
+        For what the user has allowed as a whole and is not asked about one by one.
+        """
+        verdict = self._verdict(run.session_id, mode, ask)
+        return verdict.reason if verdict.effect not in ("allow", "ask") else None
 
     def respond(self, request_id: str, outcome: object, by: str) -> dict[str, Any]:
         """An answer of the client `by`. Never waits, never raises.
@@ -168,13 +185,12 @@ class Approvals:
 
     def _open(self, run: Run, tool_call_id: str, mode: str, ask: PermissionAsk, *, grantable: bool) -> _Pending:
         request_id = self._clock.new_id()
+        ask = replace(ask, description=ask.description or self._warn(ask))
         record = permission_record(request_id, run, tool_call_id, ask, grantable=grantable, now_ms=self._clock.now_ms())
         pending = _Pending(record, run, ask, mode, asyncio.get_running_loop().create_future())
         self._pending[request_id] = pending
-        self._waiting[run.session_id] += 1
         self._events.durable(run.session_id, run, {"sessionUpdate": "permission_requested", **record})
-        if self._waiting[run.session_id] == 1:
-            self._events.durable(run.session_id, run, {"sessionUpdate": "state_update", "state": "requires_action"})
+        self._attention.begin(run)
         for surface in tuple(self._surfaces):
             surface.asked(record)
         return pending
@@ -199,11 +215,7 @@ class Approvals:
         if answer.message is not None:
             update["message"] = answer.message
         self._events.durable(session_id, pending.run, update)
-        self._waiting[session_id] -= 1
-        if not self._waiting[session_id]:
-            del self._waiting[session_id]
-            if not ends_run:
-                self._events.durable(session_id, pending.run, {"sessionUpdate": "state_update", "state": "running"})
+        self._attention.end(pending.run, ends_run=ends_run)
         for surface in tuple(self._surfaces):
             surface.closed(request_id)
 

@@ -1,4 +1,4 @@
-"""The tool calls of a step: checked, run, and each given exactly one result (CORE 4).
+"""The tool calls of a step: checked, run between the user's hooks, and each given exactly one result (CORE 4).
 
 Calls run in the order the model made them; neighbours that may run beside each other do, five at a time. Each runs in a
 task of its own, so that a cancelled one has two seconds to clean up and no more. Whatever goes wrong in a tool is a
@@ -8,28 +8,37 @@ result for the model; only a cancellation ends the step.
 import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from lsp_agent.agent.arguments import problems
+from lsp_agent.agent.hooking import TurnHooks
+from lsp_agent.agent.strictness import refusal_of
 from lsp_agent.agent.turn_state import OpenCall, TurnState
 from lsp_agent.agent.waiting import end_tasks
 from lsp_agent.domain.errors import ToolError, WorkspaceError
 from lsp_agent.domain.message import ToolCallPart
 from lsp_agent.domain.model import Model
 from lsp_agent.ports.tools import Tool, ToolContext, ToolResult
+from lsp_agent.untrusted import clean, hidden_characters
 
 _log = logging.getLogger(__name__)
 
 CANCELLED_BY_USER = "The user cancelled this tool call."
 STOPPED_BY_USER = "This tool call was not run: the user stopped the turn."
+_QUICK_CHARS = 200_000
+"""Arguments up to here are read again on the loop, longer ones in a thread."""
 
 
 class Calls:
     """The calls of one step."""
 
-    def __init__(self, state: TurnState, model: Model, arguments: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, state: TurnState, model: Model, arguments: Mapping[str, Mapping[str, Any]], hooks: TurnHooks
+    ) -> None:
         self._state = state
+        self._hooks = hooks
         self._model = model
         self._arguments = arguments
         self._running: dict[asyncio.Task[None], str] = {}
@@ -115,20 +124,18 @@ class Calls:
 
     async def _perform(self, call: ToolCallPart, tool: Tool, arguments: Mapping[str, Any]) -> None:
         opened = self._state.open_calls.get(call.tool_call_id)
+
+        async def perform(given: Mapping[str, Any], context: ToolContext) -> ToolResult:
+            return await _outcome(tool, given, context)
+
         try:
-            result = await tool.run(arguments, self._context(call, opened))
+            refused = await _refused(call, tool)
+            result = refused or await self._hooks.around(tool, arguments, self._context(call, opened), perform)
         except asyncio.CancelledError:
             if self._cancelling:
                 result = ToolResult(CANCELLED_BY_USER, is_error=True, status="cancelled")
             else:  # it cancelled itself: a bug of the tool, not the user's wish
                 result = _error(f"The tool {call.name!r} was interrupted from inside.")
-        except ToolError as error:
-            result = ToolResult(str(error), is_error=True, metadata=error.metadata, stop_turn=error.stop_turn)
-        except WorkspaceError as error:
-            result = _error(str(error))
-        except Exception as error:  # noqa: BLE001  # a bug of a tool is a result, too (CORE 0.8)
-            _log.exception("tool %s failed", call.name)
-            result = _error(f"The tool {call.name!r} failed: {type(error).__name__}: {error}")
         if not self._cancelling or result.status == "cancelled" or not result.is_error:
             self._settle(call, result)
         else:  # an error that a cancellation caused
@@ -161,7 +168,34 @@ class Calls:
             self._state.durable({"sessionUpdate": "changes_update", "files": list(result.changes)})
         self.stop_turn = self.stop_turn or result.stop_turn
         status = result.status or ("failed" if result.is_error else "completed")
+        hidden = hidden_characters(result.content)
+        if hidden:  # whoever wrote them meant them for the model alone (RELIABILITY PI-03)
+            metadata = {**result.metadata, "hidden_characters": hidden}
+            result = replace(result, content=clean(result.content), metadata=metadata)
         self._state.settle_call(call.tool_call_id, result, status)
+
+
+async def _outcome(tool: Tool, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+    """What the tool says; whatever goes wrong in it is a result, too (CORE 0.8). A cancellation passes through."""
+    try:
+        return await tool.run(arguments, context)
+    except ToolError as error:
+        return ToolResult(str(error), is_error=True, metadata=error.metadata, stop_turn=error.stop_turn)
+    except WorkspaceError as error:
+        return _error(str(error))
+    except Exception as error:  # noqa: BLE001  # a bug of a tool
+        _log.exception("tool %s failed", tool.spec.name)
+        return _error(f"The tool {tool.spec.name!r} failed: {type(error).__name__}: {error}")
+
+
+async def _refused(call: ToolCallPart, tool: Tool) -> ToolResult | None:
+    """Why the call's own text is not taken; None when it is."""
+    writes = tool.kind == "edit"
+    if len(call.input) <= _QUICK_CHARS:
+        why = refusal_of(call.input, writes=writes)
+    else:
+        why = await asyncio.to_thread(refusal_of, call.input, writes=writes)
+    return _error(why) if why else None
 
 
 def _error(text: str) -> ToolResult:

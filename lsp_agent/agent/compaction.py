@@ -2,7 +2,8 @@
 
 The summary is kept in memory until it is whole and then stored together with the session's new counters, so a cancelled
 or failed compaction leaves nothing behind that would have to be deleted. Its text is not streamed to clients: they see
-`compaction_update started` and exactly one final status.
+`compaction_update started` and exactly one final status. The user's PreCompact hooks are asked first: they may forbid
+it, and say what the hand-over must not forget.
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,10 @@ _LONGEST_RESULT_CHARS = 4_000
 _TRIES_TO_FIT = 4
 
 
+class CompactionForbidden(AgentError):
+    """A hook of the user does not want the conversation shortened."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compacted:
     """The summary as stored, and what it cost."""
@@ -47,12 +52,14 @@ class Compaction:
         self._session = session
         self._run = run
         self._open = False
+        self._wishes = ""
+        """What hooks add to the request for the hand-over."""
 
     async def perform(self, model: Model | None, history: Sequence[Message]) -> Compacted:
         """Write the hand-over of `history` and make it the session's new beginning.
 
         `model` None = the one the session is set to. Sets the session object's counters.
-        Raises: ProviderError when the model could not; the failure is announced.
+        Raises: ProviderError when the model could not, CompactionForbidden when a hook said no; both are announced.
         """
         self._open = True
         self._announce("started")
@@ -60,6 +67,7 @@ class Compaction:
             if model is None:
                 wanted = self._session.options.get("model.large")
                 model = self._services.providers.resolve(str(wanted) if wanted else None)
+            await self._ask_hooks()
             text, usage = await self._write(model, history)
         except AgentError as error:
             self.close("failed")
@@ -75,6 +83,19 @@ class Compaction:
         if self._open:
             self._open = False
             self._announce(status, message_id, *writes)
+
+    async def _ask_hooks(self) -> None:
+        hooks, session = self._services.hooks, self._session
+        if session.parent_session_id is not None or not hooks.wants("PreCompact"):
+            return
+        run = self._run or Run(self._services.clock.new_id(), session.session_id, None, "", "")
+        payload = {"trigger": "auto" if self._run else "manual", "custom_instructions": ""}
+        said = await hooks.run("PreCompact", run, payload=payload)
+        for message in said.metadata.get("messages", ()):
+            self.notice("hook", message)
+        if said.halt or said.decision == "deny":
+            raise CompactionForbidden(f"a hook forbids it: {said.reason}")
+        self._wishes = said.context
 
     # ---------------------------------------------------------------------------------------------------- writing
 
@@ -117,7 +138,8 @@ class Compaction:
         history = build(
             messages, images=model.supports_images, media_in_results=provider.media_in_tool_results, todos=None
         )
-        ask = TextPart(summary_request(self._session.todos))
+        wishes = f"\n\nThe user's hooks add:\n{self._wishes}" if self._wishes else ""
+        ask = TextPart(summary_request(self._session.todos) + wishes)
         return plain_request(
             self._session,
             model,

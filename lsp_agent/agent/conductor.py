@@ -96,6 +96,7 @@ class Conductor:
         self._lanes: dict[str, Lane] = {}
         self._holds: dict[str, Hold] = {}
         self._abandoned: set[asyncio.Task[Outcome | None]] = set()
+        self._outcomes: dict[str, asyncio.Future[Outcome]] = {}
         self._is_stopped = False
 
     # ------------------------------------------------------------------------------------------------ lanes
@@ -145,6 +146,7 @@ class Conductor:
                         announce=action.announce,
                         model=self._model_of(action.run),
                     )
+                    self._tell_outcome(action.run, Outcome(StopReason.CANCELLED))
                 case QueueChanged():
                     update = run_updates.queue_update(action.revision, lane.items())
                     self._events.durable(lane.session_id, None, update, writes=unwritten)
@@ -206,6 +208,18 @@ class Conductor:
             self._halt(hold)
 
     # ------------------------------------------------------------------------------------------------ ending
+
+    def outcome_of(self, run_key: str) -> "asyncio.Future[Outcome]":
+        """How the run will have ended, once its terminal event is issued. Ask before it can have."""
+        outcome = self._outcomes.setdefault(run_key, asyncio.get_running_loop().create_future())
+        outcome.add_done_callback(lambda _: self._outcomes.pop(run_key, None))
+        return outcome
+
+    def abandon(self, session_id: str) -> None:
+        """What is active in the session has been cancelled and had its time: it ends now."""
+        hold = self._holds.get(session_id)
+        if hold is not None:
+            self._abandon(hold)
 
     async def rest(self, session_id: str) -> None:
         """Wait until nothing is active in the session; bounded by the time given to clean-up."""
@@ -279,11 +293,25 @@ class Conductor:
         self.perform(lane, [action for action in actions if hold.run is not None or not isinstance(action, Rest)])
         self.tidy(lane)
 
+    def _tell_outcome(self, run: Run, outcome: Outcome) -> None:
+        waiting = self._outcomes.get(run.run_key)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(outcome)
+
     def _complete(self, hold: Hold, run: Run) -> None:
+        outcome = self._outcome(hold)
+        try:
+            if hold.entered:
+                self._events.complete(run, outcome)
+            else:
+                reason = outcome.stop_reason
+                cancelled.end_unstarted(self._events, self._clock, run, reason=reason, model=self._model_of(run))
+        finally:
+            self._tell_outcome(run, outcome)
+
+    def _outcome(self, hold: Hold) -> Outcome:
         if not hold.entered:
-            reason = hold.reason or StopReason.INTERRUPTED
-            cancelled.end_unstarted(self._events, self._clock, run, reason=reason, model=self._model_of(run))
-            return
+            return Outcome(hold.reason or StopReason.INTERRUPTED)
         task = hold.task
         outcome = task.result() if task is not None and task.done() and not task.cancelled() else None
         if outcome is None:
@@ -293,7 +321,7 @@ class Conductor:
         elif hold.reason is not None:
             # the canceller was told that it is cancelled, whatever the turn managed to finish
             outcome = replace(outcome, stop_reason=hold.reason, error=None)
-        self._events.complete(run, outcome)
+        return outcome
 
 
 async def _guarded(work: Callable[[Hold], Coroutine[Any, Any, Outcome | None]], hold: Hold) -> Outcome | None:

@@ -71,6 +71,11 @@ class Hub:
         self._ledger.issue(channel, _item("D", run, update, seq, payload, (*writes, log)))
         return seq
 
+    def everyone(self, update: Update) -> None:
+        """Something of the workspace: told in every session that somebody listens to."""
+        for session_id in [key for key, channel in self._channels.items() if channel.subscribers]:
+            self.durable(session_id, None, update)
+
     def chunk(self, session_id: str, run: Run | None, kind: str, key: str, text: str) -> None:
         channel = self._channels.get(session_id)
         if channel is None:
@@ -133,6 +138,8 @@ class Hub:
             session = await self._store.session(session_id)
             if session is None:
                 raise RequestRejected("SessionNotFound", "no such session", id=session_id)
+            if session.parent_session_id is not None:
+                self.adopt(session_id, session.parent_session_id, session.parent_tool_call_id or "")
             self.open(session_id, session.seq)
         return self._channels[session_id]
 
@@ -153,6 +160,10 @@ class Hub:
         if id(subscriber) not in channel.subscribers and id(subscriber) not in channel.attaching:
             channel.subscribers[id(subscriber)] = subscriber
             self._catch_up(channel, subscriber)
+            for child in self.children(session_id):
+                below = self._channels.get(child)
+                if below is not None and id(subscriber) not in below.subscribers:
+                    self._catch_up_text(below, subscriber)
 
     def listens(self, session_id: str, subscriber: Subscriber) -> bool:
         """Whether this connection receives the session's events, directly or through a parent session."""
@@ -195,6 +206,10 @@ class Hub:
         """Events of this sub-agent's session also go to those who listen to its parent."""
         self._parents[session_id] = {"sessionId": parent_session_id, "toolCallId": tool_call_id}
 
+    def children(self, session_id: str) -> list[str]:
+        """The sub-agents' sessions this process knows of a session, oldest first."""
+        return [child for child, parent in self._parents.items() if parent["sessionId"] == session_id]
+
     async def attach(
         self,
         session_id: str,
@@ -231,7 +246,9 @@ class Hub:
                 self.subscribe(session_id, subscriber)
 
     def forget(self, session_id: str) -> None:
-        """The session is deleted: nothing of it is sent any more."""
+        """The session is deleted: nothing of it and of its sub-agents is sent any more."""
+        for child in self.children(session_id):
+            self.forget(child)
         channel = self._channels.pop(session_id, None)
         if channel is not None:
             channel.is_gone = True
@@ -285,6 +302,9 @@ class Hub:
     def _catch_up(self, channel: Channel, subscriber: Subscriber) -> None:
         for item in channel.latest.values():
             self._send(channel, subscriber, item)
+        self._catch_up_text(channel, subscriber)
+
+    def _catch_up_text(self, channel: Channel, subscriber: Subscriber) -> None:
         for (name, key), text in channel.streaming.items():
             self._send_chunk(channel, (subscriber,), text.run_id, name, key, "".join(text.pieces))
 

@@ -1,8 +1,9 @@
 """What the last process left unfinished (PROTOCOL 10.3): runs that were active end as interrupted, queued ones wait.
 
 An interrupted run is closed as a turn would have closed it: its message is finished, every tool call it opened has a
-result and a final status, its questions are withdrawn, then its terminal event is written. Each step can be repeated,
-so a crash in the middle of recovery is recovered from by the next one.
+result and a final status, its questions are withdrawn, then its terminal event is written. A sub-agent ends with the
+call it was made for, and before it. Each step can be repeated, so a crash in the middle of recovery is recovered from
+by the next one.
 """
 
 import logging
@@ -12,8 +13,9 @@ from typing import Any
 import orjson
 
 from lsp_agent.agent import run_updates
-from lsp_agent.agent.cancelled import INTERRUPTED_DETAILS, INTERRUPTED_TITLE, user_message
+from lsp_agent.agent.cancelled import INTERRUPTED_DETAILS, INTERRUPTED_TITLE, end_unstarted, user_message
 from lsp_agent.agent.channel import FINAL_STATUSES
+from lsp_agent.agent.child_ids import is_child
 from lsp_agent.agent.conductor import Conductor
 from lsp_agent.agent.hub import Hub
 from lsp_agent.domain.errors import RequestRejected
@@ -38,7 +40,8 @@ async def recover(store: Store, hub: Hub, clock: Clock, conductor: Conductor) ->
     for stored in await store.unfinished_runs():
         sessions.setdefault(stored.run.session_id, []).append(stored)
     interrupted = 0
-    for session_id, found in sessions.items():
+    # sub-agents first: their ends precede the results of the calls they were made for
+    for session_id, found in sorted(sessions.items(), key=lambda item: not is_child(item[0])):
         try:
             await hub.load(session_id)
         except RequestRejected:
@@ -50,7 +53,13 @@ async def recover(store: Store, hub: Hub, clock: Clock, conductor: Conductor) ->
             await _interrupt(store, hub, clock, session_id, active, folded)
             interrupted += len(active)
         queued = [stored.run for stored in found if stored.state is RunState.QUEUED]
-        if queued:
+        if queued and is_child(session_id):
+            # nobody waits for it any more: a sub-agent that had not begun never does
+            for run in queued:
+                end_unstarted(hub, clock, run, reason=StopReason.INTERRUPTED)
+            hub.durable(session_id, None, run_updates.idle())
+            interrupted += len(queued)
+        elif queued:
             conductor.lane(session_id).restore(queued, revision=hub.seq(session_id))
     return interrupted
 

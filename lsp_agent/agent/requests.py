@@ -49,6 +49,7 @@ def turn_request(state: TurnState, model: Model, provider: Provider) -> Request:
         mode=state.mode,
         editor_facts=services.editor_facts(),
         context=state.context,
+        instructions=services.instructions,
     )
     return Request(
         model=model,

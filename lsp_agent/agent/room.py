@@ -1,7 +1,8 @@
 """Making room in the middle of a turn: the same run summarizes and goes on (CORE 9)."""
 
-from lsp_agent.agent.compaction import Compaction
+from lsp_agent.agent.compaction import Compaction, CompactionForbidden
 from lsp_agent.agent.costs import is_nearly_full, tokens
+from lsp_agent.agent.hooking import TurnHooks
 from lsp_agent.agent.system_prompt import continuation
 from lsp_agent.agent.turn_state import TurnState
 from lsp_agent.domain.errors import ProviderError
@@ -11,8 +12,9 @@ from lsp_agent.domain.model import Model
 class Room:
     """The compactions of one turn. At most one a step; one that did not help is the last."""
 
-    def __init__(self, state: TurnState) -> None:
+    def __init__(self, state: TurnState, hooks: TurnHooks) -> None:
         self._state = state
+        self._hooks = hooks
         self._current: Compaction | None = None
         self._allowed = state.limits.auto_summarize
         self._just_made = False
@@ -25,8 +27,8 @@ class Room:
             self._allowed = False
             text = "The conversation is nearly full again right after it was shortened; it is not shortened once more."
             self._state.notice("compaction", text)
-        elif self._allowed:
-            await self._make(model, go_on=go_on)
+        elif self._allowed and (go_on or self._state.session.parent_session_id is None):
+            await self._make(model, go_on=go_on)  # nobody goes on with a sub-agent that has answered
 
     async def after_overflow(self, model: Model) -> bool:
         """Shorten what the service found too long; False when that is not allowed or did not work."""
@@ -43,13 +45,17 @@ class Room:
         self._current = Compaction(state.services, state.limits, state.session, state.run)
         try:
             compacted = await self._current.perform(model, state.history)
-        except ProviderError:  # announced there; the turn goes on with what it has
+        except (ProviderError, CompactionForbidden):  # announced there; the turn goes on with what it has
             self._allowed = False
             return False
         state.history = [compacted.summary]
         state.account(compacted.usage)
         if go_on:
             self._continue(model)
+            started = await self._hooks.session_start()
+            if started.context:
+                text = f"Context from the user's hooks:\n{started.context}"
+                state.put_user(text, (), None, synthetic=True)
         return True
 
     def _continue(self, model: Model) -> None:

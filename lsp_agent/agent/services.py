@@ -4,9 +4,10 @@ Knows no concrete class; the composition root fills it in.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from lsp_agent.agent.spending import Spending
 from lsp_agent.domain.run import Run, StopReason
 from lsp_agent.ports.approver import Approver
 from lsp_agent.ports.clock import Clock
@@ -52,6 +53,11 @@ def no_facts() -> Sequence[str]:
     return ()
 
 
+def no_notes(_session_id: str) -> str:
+    """Nothing became known: the default of `TurnServices.notes`."""
+    return ""
+
+
 async def no_context(_run: Run) -> Sequence[str]:
     """Nothing more: the default of `TurnServices.context`."""
     return ()
@@ -77,6 +83,12 @@ class TurnServices:
     Bounded in time, never raises.
     """
     hooks: Hooks = NoHooks()
+    notes: Callable[[str], str] = no_notes
+    """What became known of a session's files after the model was told of its edits; given once. By session id."""
+    instructions: str = ""
+    """What stands first in the system prompt; empty = the coding agent's own. Sub-agents bring theirs."""
+    spending: Spending = field(default_factory=Spending)
+    """Carries what sub-agents spend to the turns that called them; theirs is the same object."""
 
 
 class TurnControl(Protocol):

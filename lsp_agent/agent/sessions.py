@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from lsp_agent.agent.acceptance import of_a_subagent
+from lsp_agent.agent.child_ids import is_child
 from lsp_agent.domain.errors import ProviderError, RequestRejected
 from lsp_agent.domain.message import Message
 from lsp_agent.domain.session import UNTITLED, Session
@@ -157,6 +159,8 @@ class Sessions:
         """
         if option_id not in _OPTIONS:
             raise _invalid("optionId", f"must be one of {', '.join(_OPTIONS)}")
+        if is_child(session_id):
+            raise of_a_subagent(session_id)
         session = await self._session(session_id)
         chosen = self._checked(session, option_id, value)
         await self._world.open_session(session_id)

@@ -25,6 +25,8 @@ class Submission:
     run_id: str | None = None
     attachments: Attachments | None = None
     """Reads the attachments; raises RequestRejected or WorkspaceError. None = there are none, nothing is awaited."""
+    expand: Callable[[], Awaitable[str]] | None = None
+    """What a custom command in the prompt stands for; raises RequestRejected. None = the prompt is as it is."""
     when_busy: str | None = None
     """queue, fold, reject, interrupt; None = queue with a run id, fold without."""
     options: RunOptions = field(default_factory=RunOptions)

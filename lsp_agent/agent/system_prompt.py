@@ -20,13 +20,19 @@ def prompt_text(name: str) -> str:
 
 
 def coder_prompt(
-    *, now_ms: int, roots: Sequence[Path], mode: str, editor_facts: Sequence[str] = (), context: Sequence[str] = ()
+    *,
+    now_ms: int,
+    roots: Sequence[Path],
+    mode: str,
+    editor_facts: Sequence[str] = (),
+    context: Sequence[str] = (),
+    instructions: str = "",
 ) -> str:
-    """Identity and rules, then the environment, then the editor, then `context`, then the mode."""
+    """Identity and rules (`instructions` in their place), then the environment, the editor, `context`, the mode."""
     today = datetime.fromtimestamp(now_ms / 1000, UTC).date().isoformat()
     lines = [f"platform: {sys.platform}", f"date: {today}"]
     lines += [f"workspace root: {root.as_posix()}" for root in roots]
-    blocks = [prompt_text("coder"), "<environment>\n" + "\n".join(lines) + "\n</environment>"]
+    blocks = [instructions or prompt_text("coder"), "<environment>\n" + "\n".join(lines) + "\n</environment>"]
     if editor_facts:
         blocks.append("<editor>\n" + "\n".join(editor_facts) + "\n</editor>")
     blocks += context

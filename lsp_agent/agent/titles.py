@@ -18,6 +18,7 @@ from lsp_agent.domain.model import Model
 from lsp_agent.domain.session import UNTITLED, Session
 from lsp_agent.domain.stream import StreamEvent
 from lsp_agent.ports.store import PatchSession
+from lsp_agent.untrusted import clean
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +28,19 @@ _MAX_PROMPT_CHARS = 4_000
 _THINKING = re.compile(r"<think>.*?</think>", re.DOTALL | re.IGNORECASE)
 _MARKUP = re.compile(r"[*_]{2,}|`+")
 _STRAY_TAG = re.compile(r"</?think>", re.IGNORECASE)
+_LINK = re.compile(r"!?\[([^\[\]\n]{0,200})\]\([^()\n]{0,500}\)")
+_TAG = re.compile(r"</?[a-z!][^<>\n]{0,200}>", re.IGNORECASE)
+_LONGEST_CHARS = 20_000
+"""Of an answer that should be one line; more is not looked at."""
 _EDGES = " \t\"'`*_#“”«»"
 
 
 def cleaned(text: str) -> str:
-    """One line of at most 50 characters without thinking, quotes or markup; empty when nothing is left."""
-    text = _MARKUP.sub("", _STRAY_TAG.sub("", _THINKING.sub("", text)))
+    """One line of at most 50 characters without thinking, quotes, markup, links or hidden characters; may be empty."""
+    text = _STRAY_TAG.sub("", _THINKING.sub("", text[:_LONGEST_CHARS]))
+    text = _MARKUP.sub("", _TAG.sub("", _LINK.sub(r"\1", clean(text))))
+    if _TAG.search(text) or _LINK.search(text):  # what was put together by taking something out of it
+        text = re.sub(r"[<>\[\]()]", "", text)
     return shortened(" ".join(text.split()).strip(_EDGES))
 
 
@@ -43,7 +51,8 @@ def shortened(text: str) -> str:
 
 def title_of_prompt(prompt: str) -> str:
     """What a session is called when no model names it."""
-    return shortened(" ".join(prompt.split())) or UNTITLED
+    visible = _TAG.sub("", clean(prompt[:_LONGEST_CHARS]))
+    return shortened(" ".join(visible.split())) or UNTITLED
 
 
 def is_prompt(message: Message) -> bool:

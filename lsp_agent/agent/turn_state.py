@@ -168,6 +168,7 @@ class TurnState:
     def enter(self, session: Session) -> None:
         """The session as it is when the turn begins."""
         self.session = session
+        self.services.spending.enter(session.session_id, self)
         self.reminder_todos = session.todos
         self._read_options()
 
@@ -285,11 +286,40 @@ class TurnState:
             setattr(self.session, name, value)
         self.session.cost_usd += usage.cost_usd
         now = self.services.clock.now_ms()
-        self.save(PatchSession(self.run.session_id, now, changes or {}, {"cost_usd": usage.cost_usd}))
-        self.account(usage)
+        own = PatchSession(self.run.session_id, now, changes or {}, {"cost_usd": usage.cost_usd})
+        self.save(own, *self._price_for_parent(usage))
+        self._count(usage)
 
     def account(self, usage: Usage) -> None:
-        """Add what was consumed to the run, and tell clients how full and how dear the session is now."""
+        """Count what a compaction consumed, which has stored its own price."""
+        passed_on = self._price_for_parent(usage)
+        if passed_on:
+            self.save(*passed_on)
+        self._count(usage)
+
+    def spent_by_child(self, usage: Usage) -> None:
+        """Count a sub-agent's step; its price is in this session's row already."""
+        if not self.sealed:
+            self.session.cost_usd += usage.cost_usd
+            self._count(usage)
+
+    @property
+    def left_usd(self) -> float | None:
+        """What is left of the run's budget; None = it has none."""
+        limit = self.run.options.max_cost_usd or self.limits.max_cost_usd
+        return max(limit - self.usage.cost_usd, 0.0) if limit else None
+
+    def _price_for_parent(self, usage: Usage) -> list[Write]:
+        """A sub-agent's price counts for the session that called it, whatever becomes of the sub-agent."""
+        parent = self.session.parent_session_id
+        if parent is None or not usage.cost_usd or self.sealed:
+            return []
+        return [PatchSession(parent, self.services.clock.now_ms(), {}, {"cost_usd": usage.cost_usd})]
+
+    def _count(self, usage: Usage) -> None:
+        """Add to the run, tell clients how full and how dear the session is now, and tell the turn above."""
+        if self.session.parent_session_id is not None and not self.sealed:
+            self.services.spending.tell(self.session.parent_session_id, usage)
         self.usage = self.usage + usage
         window = self.model.context_window if self.model else 0
         self.ephemeral(

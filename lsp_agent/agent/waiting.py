@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 
-async def ended(tasks: Collection["asyncio.Task[Any]"], timeout_s: float) -> bool:
+async def ended(tasks: Collection["asyncio.Future[Any]"], timeout_s: float) -> bool:
     """Wait until all `tasks` are done or the time is up; True when they are. A cancellation does not shorten it.
 
     What a straggler raises later is taken note of, so that it is not reported as unobserved.
@@ -53,6 +53,6 @@ def _forgive() -> None:
         task.uncancel()
 
 
-def _observe(task: "asyncio.Task[Any]") -> None:
+def _observe(task: "asyncio.Future[Any]") -> None:
     if not task.cancelled():
         task.exception()

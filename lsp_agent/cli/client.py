@@ -49,12 +49,12 @@ class Voice:
             print(f"lsp-agent: {text}", file=sys.stderr)
 
 
-def running_server(env: Mapping[str, str]) -> Path | None:
-    """The socket of the server that holds the data directory; None when nobody listens there.
+def running_server(env: Mapping[str, str], root: Path) -> Path | None:
+    """The socket of the server that holds the workspace's data directory; None when nobody listens there.
 
     Raises: DataDirRefused.
     """
-    path = data_dir(env) / SOCKET_NAME
+    path = data_dir(env, root) / SOCKET_NAME
     with socket_module.socket(socket_module.AF_UNIX, socket_module.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))

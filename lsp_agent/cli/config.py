@@ -5,8 +5,9 @@ import os
 import sys
 from pathlib import Path
 
+from lsp_agent.cli.trust import trust_of
 from lsp_agent.config.load import load_config
-from lsp_agent.config.paths import config_file
+from lsp_agent.config.paths import config_file, workspace_root
 from lsp_agent.config.show import shown
 
 
@@ -26,7 +27,8 @@ def config_command(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.action == "schema":
         return _schema()
-    config = load_config(os.environ, project_root=Path.cwd())
+    root = workspace_root(os.environ, Path.cwd())
+    config = load_config(os.environ, project_root=root, trusted=trust_of(root).admits)
     for key, value, origin in shown(config):
         print(f"{key} = {value}" + (f"    # {origin}" if getattr(arguments, "origin", False) else ""))
     for problem in (*config.errors, *config.warnings, *config.notices):

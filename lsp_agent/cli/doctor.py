@@ -14,10 +14,12 @@ from pathlib import Path
 
 from lsp_agent import __version__
 from lsp_agent.agent.hub import Hub
+from lsp_agent.cli.trust import trust_of
 from lsp_agent.clock import SystemClock
-from lsp_agent.composition import provider_settings, shell_jobs
+from lsp_agent.composition.settings import provider_settings
+from lsp_agent.composition.shell import shell_jobs
 from lsp_agent.config.load import load_config
-from lsp_agent.config.paths import DataDirRefused, config_file, data_dir
+from lsp_agent.config.paths import DataDirRefused, config_file, data_dir, workspace_root
 from lsp_agent.config.sections import Config
 from lsp_agent.domain.errors import ProviderError, StoreError
 from lsp_agent.providers.registry import ProviderRegistry
@@ -37,11 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def doctor_command(arguments: argparse.Namespace) -> int:
     """Carry out `lsp-agent doctor`. Status 1 when something is a problem."""
-    config = load_config(os.environ, project_root=Path.cwd())
+    root = workspace_root(os.environ, Path.cwd())
+    config = load_config(os.environ, project_root=root, trusted=trust_of(root).admits)
     lines = [
         *_program(),
         *_configuration(config),
-        *_state(),
+        *_state(root),
         *asyncio.run(_sandbox()),
         *asyncio.run(_models(config, arguments.offline)),
     ]
@@ -73,9 +76,9 @@ def _configuration(config: Config) -> Iterator[Line]:
     yield GOOD, "mode", f"{config.permissions.mode} ({config.origins.get('permissions.mode', '')})"
 
 
-def _state() -> Iterator[Line]:
+def _state(root: Path) -> Iterator[Line]:
     try:
-        directory = data_dir(os.environ)
+        directory = data_dir(os.environ, root)
     except DataDirRefused as error:
         yield BAD, "state", str(error)
         return

@@ -13,13 +13,14 @@ def run_command(arguments: list[str]) -> int:
     parser.add_argument("--version", action="version", version=f"lsp-agent {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    from lsp_agent.cli import config, doctor, run, serve, sessions
+    from lsp_agent.cli import config, doctor, run, serve, sessions, trust
 
     serve.add_arguments(commands.add_parser("serve", help="the language server, on stdio"))
     run.add_arguments(commands.add_parser("run", help="one prompt from the terminal, streamed"))
     sessions.add_arguments(commands.add_parser("sessions", help="list, show, export, rename or delete sessions"))
     doctor.add_arguments(commands.add_parser("doctor", help="what was found, which model is used, what is missing"))
     config.add_arguments(commands.add_parser("config", help="the settings in force"))
+    trust.add_arguments(commands.add_parser("trust", help="obey a folder's rules and settings, or no longer"))
     commands.add_parser("schema", help="the JSON Schema of the protocol")
     options = parser.parse_args(arguments)
     match options.command:
@@ -33,6 +34,8 @@ def run_command(arguments: list[str]) -> int:
             return doctor.doctor_command(options)
         case "config":
             return config.config_command(options)
+        case "trust":
+            return trust.trust_command(options)
         case _:
             return print_schema()
 

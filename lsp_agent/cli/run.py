@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from lsp_agent.cli.client import Client, RequestFailed, ServerGone, Voice, find_session, running_server
+from lsp_agent.config.paths import workspace_root
 from lsp_agent.domain.errors import AgentError
 from lsp_agent.store.lock import DataLock
 
@@ -53,8 +54,9 @@ def run_prompt(arguments: argparse.Namespace) -> int:
         voice.say(error)
         return 2
     try:
-        socket = server_for(Path.cwd(), os.environ)
-        return asyncio.run(Terminal(arguments, socket, voice).run(prompt, attachments))
+        root = workspace_root(os.environ, Path.cwd())
+        socket = server_for(root, os.environ)
+        return asyncio.run(Terminal(arguments, root, socket, voice).run(prompt, attachments))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -71,7 +73,7 @@ def server_for(folder: Path, env: Mapping[str, str]) -> Path | None:
 
     Raises: RequestFailed when the data directory is held by a server that works elsewhere; DataDirRefused.
     """
-    socket = running_server(env)
+    socket = running_server(env, folder)
     if socket is None:
         return None
     workspace = DataLock.workspace_of_owner(socket.parent)
@@ -100,8 +102,9 @@ def attachment(text: str) -> dict[str, Any]:
 class Terminal:
     """Draws one run on a terminal, answers what it asks, and knows when it is over."""
 
-    def __init__(self, arguments: argparse.Namespace, socket: Path | None, voice: Voice) -> None:
+    def __init__(self, arguments: argparse.Namespace, root: Path, socket: Path | None, voice: Voice) -> None:
         self._arguments = arguments
+        self._root = root
         self._voice = voice
         self._socket = socket
         self._run_id = f"cli-{uuid.uuid4()}"
@@ -118,7 +121,7 @@ class Terminal:
         self._over = loop.create_future()
         async with Client(self._heard, socket=self._socket) as self._client:
             async with asyncio.timeout(HANDSHAKE_S):
-                await self._client.request("initialize", handshake(Path.cwd()))
+                await self._client.request("initialize", handshake(self._root))
             self._client.notify("initialized", {})
             params = await self._params(prompt, attachments)
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -9,6 +9,7 @@ from typing import Any
 
 from lsp_agent.cli.client import Client, RequestFailed, ServerGone, Voice, find_session, running_server
 from lsp_agent.cli.run import HANDSHAKE_S, handshake
+from lsp_agent.config.paths import workspace_root
 from lsp_agent.domain.errors import AgentError
 
 
@@ -44,9 +45,10 @@ async def _command(arguments: argparse.Namespace, voice: Voice) -> int:
         if method == "window/showMessage":
             voice.say(params.get("message", ""))
 
-    async with Client(heard, socket=running_server(os.environ)) as client:
+    root = workspace_root(os.environ, Path.cwd())
+    async with Client(heard, socket=running_server(os.environ, root)) as client:
         async with asyncio.timeout(HANDSHAKE_S):
-            await client.request("initialize", handshake(Path.cwd()))
+            await client.request("initialize", handshake(root))
         client.notify("initialized", {})
         session = await find_session(client, arguments.session) if "session" in arguments else ""
         match arguments.action:

@@ -7,7 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from lsp_agent.config.keys import KEYS, MCP_KEYS, MODEL_KEYS, PROVIDER_KEYS, SECTIONS, TYPE_OF_ID, Key, Kind
+from lsp_agent.config.keys import (
+    HOOK_COMMAND_KEYS,
+    HOOK_EVENTS,
+    HOOK_KEYS,
+    KEYS,
+    MCP_KEYS,
+    MODEL_KEYS,
+    PROVIDER_KEYS,
+    SECTIONS,
+    TYPE_OF_ID,
+    Key,
+    Kind,
+)
 from lsp_agent.config.sections import Layer, Problem, ProviderSection
 from lsp_agent.domain.model import Model
 
@@ -49,6 +61,10 @@ def checked(value: Any, key: Key) -> Any:
 def layer(document: Mapping[str, Any], source: str, line_of: LineOf = lambda _path: None) -> Layer:
     """Everything `document` says that is valid, and what is not. Wrong keys are left out, their neighbours stay."""
     return _Check(source, line_of).run(document)
+
+
+def _plain(event: str) -> str:
+    return event.replace("_", "").casefold()
 
 
 def _must(holds: bool, sentence: str) -> None:
@@ -106,6 +122,7 @@ class _Check:
         providers: list[ProviderSection] = []
         mcp: dict[str, Mapping[str, Any]] = {}
         tools: dict[str, Mapping[str, Any]] = {}
+        hooks: Mapping[str, Any] = {}
         for name, section in document.items():
             if name not in SECTIONS:
                 self.unknown((name,), SECTIONS)
@@ -117,6 +134,8 @@ class _Check:
             elif name == "mcp":
                 servers = {block: self.server(block, raw) for block, raw in section.items()}
                 mcp = {block: server for block, server in servers.items() if server is not None}
+            elif name == "hooks":
+                hooks = self.hooks(section)
             else:
                 self.settings(name, section, tools)
         return Layer(
@@ -124,6 +143,7 @@ class _Check:
             lines=self.lines,
             providers=tuple(providers),
             mcp=mcp,
+            hooks=hooks,
             tool_options=tools,
             errors=tuple(self.errors),
             warnings=tuple(self.warnings),
@@ -195,6 +215,45 @@ class _Check:
             if name in raw and not self.value(("mcp", block, name), raw[name], key)[0]:
                 return None
         return raw
+
+    def hooks(self, section: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`[hooks]`: what is right of it, as it is written."""
+        found: dict[str, Any] = {}
+        known = {_plain(event): event for event in HOOK_EVENTS}
+        for name, raw in section.items():
+            path: Path = ("hooks", name)
+            if name == "claude_settings":
+                if isinstance(raw, bool | str):
+                    found[name] = raw
+                else:
+                    self.error(path, "must be true, false or the path of a settings file")
+            elif _plain(name) not in known:
+                self.unknown(path, (*HOOK_EVENTS, "claude_settings"))
+            elif not isinstance(raw, list) or not all(isinstance(item, Mapping) for item in raw):
+                self.error(path, "must be a list of tables")
+            elif entries := [item for index, item in enumerate(raw) if self.hook((*path, index), item)]:
+                found[name] = entries
+        return found
+
+    def hook(self, path: Path, raw: Mapping[str, Any]) -> bool:
+        """One entry of an event: a command, or a list of them under `hooks`. False when it cannot be used."""
+        before = len(self.errors)
+        nested = raw.get("hooks")
+        fields = self.block(path, {name: value for name, value in raw.items() if name != "hooks"}, HOOK_KEYS)
+        if nested is None:
+            self.command(path, fields, raw)
+        elif not isinstance(nested, list) or not all(isinstance(item, Mapping) for item in nested):
+            self.error((*path, "hooks"), "must be a list of tables")
+        else:
+            for index, item in enumerate(nested):
+                here: Path = (*path, "hooks", index)
+                self.command(here, self.block(here, item, HOOK_COMMAND_KEYS), item)
+        return len(self.errors) == before
+
+    def command(self, path: Path, fields: Mapping[str, Any], raw: Mapping[str, Any]) -> None:
+        """A hook without a command line is of no use."""
+        if "command" not in raw or ("command" in fields and not fields["command"].strip()):
+            self.error((*path, "command"), "is required")
 
     def block(self, path: Path, raw: Mapping[str, Any], keys: Mapping[str, Key]) -> dict[str, Any]:
         """The valid fields of a block."""

@@ -86,6 +86,7 @@ def _table(*keys: Key) -> Mapping[str, Key]:
 KEYS = _table(
     Key("models.large", Kind.REF, None, "Model of the agent: provider id / model id", env="LSP_AGENT_MODEL"),
     Key("models.small", Kind.REF, None, "Model of titles; default: large", env="LSP_AGENT_SMALL_MODEL"),
+    Key("models.fallback", Kind.REF, None, "Model a run goes on with when the large one stays overloaded"),
     Key(
         "agent.auto_summarize",
         Kind.FLAG,
@@ -182,6 +183,47 @@ KEYS = _table(
     Key("permissions.allow", Kind.TEXTS, (), "Tools and commands allowed without asking", is_security=True),
     Key("permissions.deny", Kind.TEXTS, (), "Tools and commands always refused", tighten=Tighten.EXTEND),
     Key("tools.disabled", Kind.TEXTS, (), "Tools the model is not offered", tighten=Tighten.EXTEND),
+    Key("context.paths", Kind.TEXTS, (), "More files with rules for the model; `~` and `$NAME` are expanded"),
+    Key(
+        "context.max_tokens",
+        Kind.WHOLE,
+        20_000,
+        "Tokens that rules, skills and instructions may take of a request",
+        minimum=0,
+        maximum=200_000,
+        tighten=Tighten.LOWER,
+    ),
+    Key("skills.disabled", Kind.TEXTS, (), "Skills the model is not told of", tighten=Tighten.EXTEND),
+    Key("agents.disabled", Kind.TEXTS, (), "Sub-agents that cannot be called", tighten=Tighten.EXTEND),
+    Key("checkpoints.enabled", Kind.FLAG, True, "Keep what is needed to go back to before a run"),
+    Key(
+        "sandbox.tier",
+        Kind.TEXT,
+        "auto",
+        "What confines commands; auto = the best that holds on this machine",
+        choices=("auto", "bubblewrap", "landlock", "none"),
+        is_security=True,
+    ),
+    Key("sandbox.network_domains", Kind.TEXTS, (), "Hosts that commands may reach; empty = none", is_security=True),
+    Key(
+        "local.model",
+        Kind.TEXT,
+        None,
+        "Weights of the embedded engine: a name it knows, or a path",
+        is_security=True,
+    ),
+    Key("local.threads", Kind.WHOLE, 0, "Threads of the embedded engine; 0 = as many as fit", minimum=0, maximum=1024),
+    Key(
+        "local.context_window",
+        Kind.WHOLE,
+        0,
+        "Tokens the embedded engine keeps; 0 = as the weights say",
+        minimum=0,
+        maximum=10_000_000,
+    ),
+    Key("web.search_url", Kind.URL, None, "Where web_search asks; `{query}` is replaced", is_security=True),
+    Key("web.allow_domains", Kind.TEXTS, (), "Hosts that may be fetched without asking", is_security=True),
+    Key("web.deny_domains", Kind.TEXTS, (), "Hosts that are never fetched", tighten=Tighten.EXTEND),
 )
 
 PROVIDER_KEYS = _table(
@@ -226,8 +268,36 @@ MCP_KEYS = _table(
     Key("url", Kind.URL, None, "Address (http, sse)"),
     Key("env", Kind.STRINGS, {}, "Environment of the program", is_secret=True),
     Key("headers", Kind.STRINGS, {}, "HTTP headers", is_secret=True),
+    Key("cwd", Kind.TEXT, None, "Working directory of the program; default: one of its own, outside the workspace"),
+    Key("timeout_s", Kind.NUMBER, 10.0, "Seconds to start, and to answer", minimum=0.05, maximum=3600),
+    Key("disabled", Kind.FLAG, False, "Keep the entry, do not start it"),
+    Key("enabled_tools", Kind.TEXTS, (), "Only these of its tools; empty = all"),
+    Key("disabled_tools", Kind.TEXTS, (), "Without these of its tools"),
+    Key("oauth", Kind.FLAG, True, "Offer a login when the server asks for one (http, sse)"),
+    Key("call_timeout_s", Kind.NUMBER, 300.0, "Seconds a tool call may take", minimum=0.05, maximum=86_400),
+    Key("network", Kind.FLAG, False, "The sandboxed program may use the network (stdio)"),
+    Key("sandbox", Kind.FLAG, True, "Run the program inside the sandbox (stdio)"),
+    Key("instructions", Kind.FLAG, True, "Pass its instructions on to the model, marked as text from outside"),
 )
 
-SECTIONS = ("models", "providers", "agent", "limits", "permissions", "mcp", "tools")
-SECURITY_SECTIONS = frozenset({"providers", "mcp", "hooks", "sandbox", "env"})
+HOOK_EVENTS = ("PreToolUse", "PostToolUse", "SessionStart", "UserPromptSubmit", "Stop", "PreCompact")
+"""Names are compared without case and underscores (`pre_tool_use`)."""
+HOOK_KEYS = _table(
+    Key("matcher", Kind.TEXT, "", "Regular expression over the tool's name; absent = every tool"),
+    Key("name", Kind.TEXT, "", "For people"),
+    Key("command", Kind.TEXT, None, "Command line, run by bash"),
+    Key("timeout", Kind.NUMBER, 30.0, "Seconds", minimum=0.05, maximum=3600),
+)
+HOOK_COMMAND_KEYS = _table(
+    Key("type", Kind.TEXT, "command", "Always `command`", choices=("command",)),
+    Key("command", Kind.TEXT, None, "Command line, run by bash"),
+    Key("timeout", Kind.NUMBER, 30.0, "Seconds", minimum=0.05, maximum=3600),
+)
+"""One item of `hooks = [{type = "command", …}]` below an event, as Claude Code writes it."""
+
+SECTIONS = (
+    *("models", "providers", "agent", "limits", "permissions", "mcp", "tools", "hooks", "context", "skills"),
+    *("agents", "checkpoints", "sandbox", "local", "web"),
+)
+SECURITY_SECTIONS = frozenset({"providers", "mcp", "hooks", "sandbox", "local", "env"})
 """Whole sections a repository or an editor can never set."""

@@ -5,7 +5,7 @@ the last good one in force; at a first start its valid keys count, and a mode lo
 rules that should have bounded it may be among what is missing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,16 +18,24 @@ from lsp_agent.config.paths import PROJECT_FILE, config_file
 from lsp_agent.config.read import read_file
 from lsp_agent.config.sections import (
     AgentSection,
+    CheckpointsSection,
     Config,
+    ContextSection,
+    DisabledSection,
     Layer,
     LimitsSection,
+    LocalSection,
     PermissionsSection,
     Problem,
+    SandboxSection,
     Source,
     ToolsSection,
+    WebSection,
 )
 
 DEFAULT = "default"
+UNTRUSTED = "is not read until you trust this folder"
+CHANGED = "has changed since you trusted this folder; it is not read until you trust the folder again"
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -36,23 +44,30 @@ def load_config(
     flags: Mapping[str, Any] | None = None,
     editor_values: Sequence[Mapping[str, Any]] = (),
     project_root: Path | None = None,
-    trusted: bool = False,
+    trusted: Callable[[Path], bool] = lambda _path: False,
     *,
     last_good: Config | None = None,
+    watch: Sequence[Path] = (),
 ) -> Config:
     """Read everything again.
 
     `flags`: dotted key to value (text is parsed as the environment's is). `editor_values`: one mapping a source, such
-    as `initializationOptions` and the `lspAgent` section, lowest first. `trusted`: the project file may be read.
-    `last_good`: the configuration in force so far, for when the user's file is invalid now.
+    as `initializationOptions` and the `lspAgent` section, lowest first. `trusted`: whether the project file may be
+    read as it is now (`TrustStore.admits`). `last_good`: the configuration in force so far, for when the user's file is
+    invalid now. `watch`: files whose change makes this configuration stale as well (the record of trust).
     Promise: never raises; reads two files at most, so it may run on the event loop at start and in a thread later.
     """
     merge = _Merge()
+    merge.sources += [read_file(path, follow_links=True).source for path in watch]
     merge.user_file(config_file(env), last_good)
     merge.environment(env)
     merge.flags(flags or {})
     if project_root is not None:
-        merge.project(project_root / PROJECT_FILE, trusted)
+        path = project_root / PROJECT_FILE
+        was_read = last_good is not None and any(
+            source.path == path and source.content_hash is not None for source in last_good.sources
+        )
+        merge.project(path, trusted, was_read=was_read)
     for raw in editor_values:
         merge.editor(raw)
     return merge.result()
@@ -111,7 +126,7 @@ class _Merge:
         for name, value in self.user.values.items():
             line = self.user.lines.get(name)
             self.set(name, value, str(path) if line is None else f"{path}:{line}")
-        for section in ("providers", "mcp"):
+        for section in ("providers", "mcp", "hooks"):
             if getattr(self.user, section):
                 self.origins[section] = str(path)
         if is_bad and last_good is None and self.is_loose():
@@ -149,12 +164,14 @@ class _Merge:
             except ValueError as error:
                 self.errors.append(Problem("flag", name, str(error)))
 
-    def project(self, path: Path, trusted: bool) -> None:
-        """`.lsp-agent.toml` of the root."""
-        if not trusted:
-            # not even opened: only whether it is there decides about the hint
-            if path.is_file():
-                self.notices.append(Problem(str(path), "", "not read, because this workspace is not trusted"))
+    def project(self, path: Path, trusted: Callable[[Path], bool], *, was_read: bool) -> None:
+        """`.lsp-agent.toml` of the root. Never parsed unless it is what the user admitted."""
+        if not trusted(path):
+            if not path.is_file():
+                return
+            self.notices.append(Problem(str(path), "", CHANGED if was_read else UNTRUSTED))
+            if was_read:  # seen again as soon as it is what it was
+                self.sources.append(read_file(path, follow_links=False).source)
             return
         found = read_file(path, follow_links=False)
         self.sources.append(found.source)
@@ -195,12 +212,21 @@ class _Merge:
         return Config(
             large=self.values["models.large"],
             small=self.values["models.small"],
+            fallback=self.values["models.fallback"],
             providers=self.user.providers,
             agent=AgentSection(**self.section("agent")),
             limits=LimitsSection(**self.section("limits")),
             permissions=PermissionsSection(**self.section("permissions")),
             mcp=self.user.mcp,
+            hooks=self.user.hooks,
             tools=ToolsSection(**self.section("tools"), options=self.user.tool_options),
+            context=ContextSection(**self.section("context")),
+            skills=DisabledSection(**self.section("skills")),
+            agents=DisabledSection(**self.section("agents")),
+            checkpoints=CheckpointsSection(**self.section("checkpoints")),
+            sandbox=SandboxSection(**self.section("sandbox")),
+            local=LocalSection(**self.section("local")),
+            web=WebSection(**self.section("web")),
             errors=tuple(self.errors),
             warnings=tuple(self.warnings),
             notices=tuple(self.notices),

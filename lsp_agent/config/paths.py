@@ -1,5 +1,7 @@
 """Where the configuration is and where state lives. Only the environment decides; no file of a workspace is asked."""
 
+import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -22,18 +24,37 @@ def config_file(env: Mapping[str, str]) -> Path:
     return _xdg(env, "XDG_CONFIG_HOME", ".config") / "lsp-agent" / "config.toml"
 
 
-def data_dir(env: Mapping[str, str]) -> Path:
-    """The directory of state: `$LSP_AGENT_DATA_DIR`, else `$XDG_STATE_HOME/lsp-agent`. It may not exist.
+def state_home(env: Mapping[str, str]) -> Path:
+    """Where the state of every workspace lies when nobody named a directory: `$XDG_STATE_HOME/lsp-agent`."""
+    return _xdg(env, "XDG_STATE_HOME", ".local/state") / "lsp-agent"
 
+
+def data_dir(env: Mapping[str, str], root: Path) -> Path:
+    """The directory of state for a workspace: `$LSP_AGENT_DATA_DIR`, else one of its own below `state_home`.
+
+    Each workspace has its own, named after its first root, so that two editor windows never wait for one lock. It may
+    not exist.
     Raises: DataDirRefused when `$LSP_AGENT_DATA_DIR` is relative: an editor starts us in the repository.
     """
     named = env.get("LSP_AGENT_DATA_DIR")
     if not named:
-        return _xdg(env, "XDG_STATE_HOME", ".local/state") / "lsp-agent"
+        return state_home(env) / "workspaces" / _workspace_name(root.resolve())
     path = Path(named).expanduser()
     if not path.is_absolute():
         raise DataDirRefused("LSP_AGENT_DATA_DIR must be an absolute path")
     return path
+
+
+def workspace_root(env: Mapping[str, str], folder: Path) -> Path:
+    """The workspace a terminal in `folder` means: the nearest folder at or above it that has state, else itself.
+
+    The home directory and what is above it are never meant from below. Raises: DataDirRefused.
+    """
+    real, home = folder.resolve(), _home(env).resolve()
+    if env.get("LSP_AGENT_DATA_DIR"):
+        return real
+    around = [path for path in (real, *real.parents) if path == real or not home.is_relative_to(path)]
+    return next((path for path in around if data_dir(env, path).is_dir()), real)
 
 
 def prepare_data_dir(env: Mapping[str, str], roots: Iterable[Path] = ()) -> Path:
@@ -42,7 +63,8 @@ def prepare_data_dir(env: Mapping[str, str], roots: Iterable[Path] = ()) -> Path
     A root that holds the home directory itself does not count: everything of the user lies below it.
     Raises: DataDirRefused.
     """
-    path = data_dir(env)
+    roots = tuple(roots)
+    path = data_dir(env, roots[0] if roots else Path.cwd())
     refuse_inside(path, roots, home=_home(env))
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,6 +82,13 @@ def refuse_inside(path: Path, roots: Iterable[Path], *, home: Path) -> None:
         real_root = root.resolve()
         if real.is_relative_to(real_root) and not home.resolve().is_relative_to(real_root):
             raise DataDirRefused(f"The data directory {path} lies inside the workspace {root}; set LSP_AGENT_DATA_DIR")
+
+
+def _workspace_name(root: Path) -> str:
+    """`project-1a2b3c4d5e6f`: for people, and unique."""
+    digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
+    shown = "".join([c for c in root.name if c.isascii() and (c.isalnum() or c in "-_.")])[:40].strip(".")
+    return f"{shown or 'root'}-{digest}"
 
 
 def _xdg(env: Mapping[str, str], name: str, fallback: str) -> Path:

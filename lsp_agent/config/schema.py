@@ -4,7 +4,18 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lsp_agent.config.keys import KEYS, MCP_KEYS, MODEL_KEYS, PROVIDER_KEYS, Key, Kind, Tighten
+from lsp_agent.config.keys import (
+    HOOK_COMMAND_KEYS,
+    HOOK_EVENTS,
+    HOOK_KEYS,
+    KEYS,
+    MCP_KEYS,
+    MODEL_KEYS,
+    PROVIDER_KEYS,
+    Key,
+    Kind,
+    Tighten,
+)
 
 _TYPES: Mapping[Kind, Mapping[str, Any]] = {
     Kind.TEXT: {"type": "string"},
@@ -30,6 +41,7 @@ def json_schema() -> dict[str, Any]:
     properties: dict[str, Any] = {name: {"type": "object", "properties": section} for name, section in sections.items()}
     properties["providers"] = {"type": "object", "additionalProperties": provider}
     properties["mcp"] = {"type": "object", "additionalProperties": _block(MCP_KEYS.values())}
+    properties["hooks"] = _hooks()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "lsp-agent configuration",
@@ -41,6 +53,19 @@ def json_schema() -> dict[str, Any]:
 def json_schema_text() -> str:
     """`json_schema()` as it is checked in."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _hooks() -> dict[str, Any]:
+    inner = {**_block(HOOK_COMMAND_KEYS.values()), "required": ["command"]}
+    entry = _block(HOOK_KEYS.values())
+    entry["properties"]["hooks"] = {"type": "array", "items": inner, "description": "Several commands"}
+    entry["anyOf"] = [{"required": ["command"]}, {"required": ["hooks"]}]
+    events: dict[str, Any] = {name: {"type": "array", "items": entry} for name in HOOK_EVENTS}
+    about = "Also run the hooks of Claude Code's settings: true for the user's own file, or a path"
+    return {
+        "type": "object",
+        "properties": {**events, "claude_settings": {"type": ["boolean", "string"], "description": about}},
+    }
 
 
 def _block(keys: Iterable[Key]) -> dict[str, Any]:

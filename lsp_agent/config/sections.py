@@ -80,6 +80,54 @@ class ToolsSection:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextSection:
+    """`[context]`. `paths` are as written; `max_tokens` bounds rules, skills and instructions together."""
+
+    paths: tuple[str, ...] = ()
+    max_tokens: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class DisabledSection:
+    """`[skills]` and `[agents]`: names that are not offered."""
+
+    disabled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointsSection:
+    """`[checkpoints]`."""
+
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSection:
+    """`[sandbox]`. `tier`: auto, bubblewrap, landlock or none."""
+
+    tier: str = "auto"
+    network_domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSection:
+    """`[local]`, the embedded engine. `model`: a name or a path; 0 = decided by the engine."""
+
+    model: str | None = None
+    threads: int = 0
+    context_window: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WebSection:
+    """`[web]`. `search_url` None = the built-in one; denied wins over allowed."""
+
+    search_url: str | None = None
+    allow_domains: tuple[str, ...] = ()
+    deny_domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A file that was looked at. `content_hash` None = it was not there."""
 
@@ -95,6 +143,7 @@ class Layer:
     lines: Mapping[str, int | None] = field(default_factory=dict)
     providers: tuple[ProviderSection, ...] = ()
     mcp: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    hooks: Mapping[str, Any] = field(default_factory=dict, repr=False)
     tool_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
@@ -108,13 +157,25 @@ class Config:
     """`provider/model`; None = to be found (CONFIGURATION, last section)."""
     small: str | None = None
     """None = `large`."""
+    fallback: str | None = None
+    """What a run goes on with when `large` stays overloaded; None = it ends with the error."""
     providers: tuple[ProviderSection, ...] = ()
     agent: AgentSection = AgentSection()
     limits: LimitsSection = LimitsSection()
     permissions: PermissionsSection = PermissionsSection()
     mcp: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
-    """`[mcp.<name>]` blocks; `type`, `command`, `url`, `env`, `headers` are of the right type where present."""
+    """`[mcp.<name>]` blocks; the keys of `keys.MCP_KEYS` are of the right type where present."""
+    hooks: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """`[hooks]` as written: event → list of `{matcher?, name?, timeout?, command}` or of `{matcher?, hooks = [{type?,
+    command, timeout?}]}`, checked; and `claude_settings`, true or a path, where it is set."""
     tools: ToolsSection = ToolsSection()
+    context: ContextSection = ContextSection()
+    skills: DisabledSection = DisabledSection()
+    agents: DisabledSection = DisabledSection()
+    checkpoints: CheckpointsSection = CheckpointsSection()
+    sandbox: SandboxSection = SandboxSection()
+    local: LocalSection = LocalSection()
+    web: WebSection = WebSection()
     errors: tuple[Problem, ...] = ()
     """The user's file, environment or flags are wrong here; last good values or defaults are in force instead."""
     warnings: tuple[Problem, ...] = ()

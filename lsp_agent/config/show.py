@@ -17,6 +17,9 @@ def shown(config: Config) -> list[tuple[str, str, str]]:
     for name, server in config.mcp.items():
         kind = server.get("type", "stdio")
         lines.append((f"mcp.{name}.type", str(kind), config.origins.get("mcp", "")))
+    for name, entries in config.hooks.items():
+        text = f"{len(entries)} configured" if isinstance(entries, list) else _text(entries)
+        lines.append((f"hooks.{name}", text, config.origins.get("hooks", "")))
     return lines
 
 

@@ -12,6 +12,7 @@ from lsp_agent.config.keys import KEYS, MODES, SECTIONS, SECURITY_SECTIONS, Key,
 from lsp_agent.config.sections import Layer, Problem
 
 EDITOR = "editor"
+_MAX_NAMED = 30
 
 
 def tightened(key: Key, current: Any, wanted: Any) -> Any | None:
@@ -58,7 +59,7 @@ def apply(
         refused.extend([f"tools.{name}" for name in layer.tool_options])
     if not refused:
         return None
-    names = check.dotted([", ".join(sorted(set(refused)))])
+    names = ", ".join([check.dotted([name]) for name in sorted(set(refused))[:_MAX_NAMED]])
     return Problem(source, "", f"ignored, because only your own configuration may set or loosen it: {names}")
 
 

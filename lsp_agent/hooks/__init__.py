@@ -1,1 +1,1 @@
-"""The user's own commands around tools and prompts, in the format of Claude Code."""
+"""The user's commands around tools and prompts: read, chosen, run, and understood."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from lsp_agent.domain.message import Message
 from lsp_agent.domain.run import Run, RunState
 from lsp_agent.domain.session import Session
+from lsp_agent.ports.changes import JournalEntry, PutJournal, SetVisibleMessages
 
 # ---------------------------------------------------------------------------------------------------------- writes
 
@@ -162,6 +163,8 @@ Write = (
     | RecordRead
     | PutFileVersion
     | PutGrant
+    | PutJournal
+    | SetVisibleMessages
 )
 
 # ----------------------------------------------------------------------------------------------------------- rows
@@ -274,6 +277,18 @@ class Store(Protocol):
 
     async def grants(self) -> list[Grant]:
         """Every remembered grant."""
+        ...
+
+    async def journal(self, session_id: str) -> list[JournalEntry]:
+        """A session's journal of changes, in order."""
+        ...
+
+    async def journal_entry(self, entry_id: str) -> JournalEntry | None:
+        """One entry, whichever session it belongs to."""
+        ...
+
+    async def texts(self, text_ids: Sequence[str]) -> dict[str, str]:
+        """Texts the journal names, by `text_id`; those the store does not have are left out."""
         ...
 
     async def flush(self) -> None:

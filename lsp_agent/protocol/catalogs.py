@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import Field
+
 from lsp_agent.protocol.base import Amount, Count, Identifier, Int, Page, Paging, RunId, Short, Text, Uri, Wire
 
 
@@ -54,6 +56,12 @@ class CommandEntry(Wire):
     name: str
     description: str
     hint: str | None = None
+    source: str | None = None
+    """`user`, `project`, `skill`, `mcp`, or `builtin`."""
+    action: str | None = None
+    """Of a command that the client carries out itself."""
+    uri: str | None = None
+    problem: str | None = None
 
 
 class CommandsListResult(Page):
@@ -68,12 +76,30 @@ class RuleEntry(Wire):
     uri: str
     name: str
     active: bool
+    scope: str | None = None
+    tokens: Count = 0
+    problem: str | None = None
+    """Why it is not given to the model: hidden characters, no trust, no room."""
+
+
+class SkillEntry(Wire):
+    """A skill the model may read."""
+
+    uri: str
+    name: str
+    description: str
+    scope: str
+    active: bool
+    problem: str | None = None
 
 
 class RulesListResult(Page):
     """In the order they are given to the model."""
 
     rules: list[RuleEntry]
+    skills: list[SkillEntry] = Field(default_factory=list)
+    tokens: Count = 0
+    max_tokens: Count = 0
 
 
 class McpEntry(Wire):
@@ -176,6 +202,9 @@ class MentionCompleteResult(Wire):
     """Best first."""
 
     items: list[MentionItem]
+    start: Count = 0
+    end: Count = 0
+    """The part of the text they replace, UTF-16 code units."""
 
 
 class TrustGetParams(Wire):
@@ -192,7 +221,15 @@ class TrustSetParams(Wire):
 
 
 class TrustResult(Wire):
-    """Whether the root is trusted."""
+    """Whether the root is trusted, and what that admits.
+
+    `files`: what the agent would obey. `changed`: of these, what is new or different since. `hidden`: what holds
+    characters nobody can see. `complete` false: there is more than was looked at.
+    """
 
     root: Short
     trusted: bool
+    changed: list[Uri] = Field(default_factory=list)
+    files: list[Uri] = Field(default_factory=list)
+    hidden: list[Uri] = Field(default_factory=list)
+    complete: bool = True

@@ -40,7 +40,11 @@ class QuestionRecord(Wire):
     run_id: str | None
     tool_call_id: str | None = None
     message: str
+    description: str | None = None
     options: list[JsonObject] | None = None
+    questions: list[JsonObject] | None = None
+    """`{key, type, text, description?, choices?: [{id, label, description}]}`; absent for a form of a schema alone."""
+    answer_schema: Annotated[JsonObject | None, Field(alias="schema")] = None
     created_at: Timestamp
 
 

@@ -11,13 +11,15 @@ from lsp_agent.ports.provider import Provider
 from lsp_agent.providers.anthropic import AnthropicProvider
 from lsp_agent.providers.azure import KEY_HEADER, azure_address
 from lsp_agent.providers.bedrock import make_bedrock
+from lsp_agent.providers.constrained_fit import FittedProvider, OllamaAbilities
+from lsp_agent.providers.embedded import EmbeddedProvider, Engines
 from lsp_agent.providers.google import GoogleProvider
 from lsp_agent.providers.hosted_anthropic import BearerCredentials, HostedAnthropicProvider, Hosting
 from lsp_agent.providers.openai_chat import OpenAIChatProvider
 from lsp_agent.providers.openai_responses import OpenAIResponsesProvider
 from lsp_agent.providers.routed import RoutedProvider
 from lsp_agent.providers.scripted import ScriptedProvider
-from lsp_agent.providers.settings import COMPATIBLE_ALIASES, PLANNED_TYPES, SUPPORTED_TYPES, ProviderSettings
+from lsp_agent.providers.settings import COMPATIBLE_ALIASES, SUPPORTED_TYPES, ProviderSettings
 from lsp_agent.providers.specials import route_for, wants_bearer
 from lsp_agent.providers.vertex import ANTHROPIC_VERSION, vertex_address
 
@@ -44,6 +46,7 @@ class _Wanted:
     base_url: str
     headers: Mapping[str, str]
     env: Mapping[str, str]
+    engines: Engines | None = None
 
     @property
     def name(self) -> str:
@@ -69,21 +72,24 @@ def service_type(settings: ProviderSettings) -> str:
     if found in SUPPORTED_TYPES:
         return found
     where = f"providers.{settings.provider_id}.type"
-    if found in PLANNED_TYPES:
-        message = f"{where}: this version has no adapter for {found!r}; {PLANNED_TYPES[found]}."
-    else:
-        message = f"{where}: {found!r} is not a provider type; known are {', '.join(sorted(SUPPORTED_TYPES))}."
+    message = f"{where}: {found!r} is not a provider type; known are {', '.join(sorted(SUPPORTED_TYPES))}."
     raise ProviderError("Provider", "Provider not supported", message)
 
 
 def make_adapter(
-    settings: ProviderSettings, *, key: str, base_url: str, headers: Mapping[str, str], env: Mapping[str, str]
+    settings: ProviderSettings,
+    *,
+    key: str,
+    base_url: str,
+    headers: Mapping[str, str],
+    env: Mapping[str, str],
+    engines: Engines | None = None,
 ) -> Preloadable:
     """The adapter for one provider; `key`, `base_url` and `headers` are the resolved values.
 
     Raises: ProviderError for a type without an adapter, or an address that is missing.
     """
-    wanted = _Wanted(settings, service_type(settings), key, base_url, headers, env)
+    wanted = _Wanted(settings, service_type(settings), key, base_url, headers, env, engines)
     return _MAKERS.get(wanted.kind, _chat)(wanted)
 
 
@@ -108,7 +114,9 @@ def _chat(wanted: _Wanted) -> Preloadable:
     """Chat Completions; at some services a few models speak another dialect."""
     if wanted.kind == "openai-compat" and not wanted.base_url:
         raise _no_address(wanted)
-    chat = _plain_chat(wanted)
+    chat: Preloadable = _plain_chat(wanted)
+    if wanted.kind == "openai-compat":
+        chat = _fitted(wanted, chat)
     route = route_for(wanted.name, wanted.base_url) if wanted.kind == "openai-compat" else None
     if route is None:
         return chat
@@ -119,6 +127,20 @@ def _chat(wanted: _Wanted) -> Preloadable:
         lambda model_id: "other" if models.fullmatch(model_id) else "chat",
         {"chat": chat, "other": other},
     )
+
+
+def _fitted(wanted: _Wanted, chat: Preloadable) -> Preloadable:
+    """Some models of a compatible server cannot call tools; an Ollama server says which."""
+    asks = wanted.settings.type == "ollama" or wanted.name == "ollama"
+    headers = {**wanted.headers, **({"authorization": f"Bearer {wanted.key}"} if wanted.key else {})}
+    return FittedProvider(chat, abilities=OllamaAbilities(wanted.name, wanted.base_url, headers) if asks else None)
+
+
+def _embedded(wanted: _Wanted) -> Preloadable:
+    if wanted.engines is None:
+        raise ProviderError("Provider", "The embedded engine", "The embedded engine cannot be used here.")
+    chat = EmbeddedProvider(wanted.name, wanted.engines, extra_body=wanted.settings.extra_body)
+    return FittedProvider(chat, constrained=True)
 
 
 def _plain_chat(wanted: _Wanted) -> Preloadable:
@@ -212,6 +234,7 @@ _MAKERS: Mapping[str, Callable[[_Wanted], Preloadable]] = {
     "anthropic": _anthropic,
     "azure": _azure,
     "bedrock": _bedrock,
+    "embedded": _embedded,
     "google": _google,
     "openai": _openai,
     "scripted": _scripted,

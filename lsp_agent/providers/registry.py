@@ -1,7 +1,7 @@
 """Which model answers, and how to reach it: `ports.provider.Providers` over the configuration and the environment.
 
-Detection order (CONFIGURATION.md): what is configured, a key in the environment, a local server, the scripted
-demonstration. A failed key never falls through to another provider.
+Detection order (CONFIGURATION.md): what is configured, a key in the environment, a local server, the embedded engine
+when it and weights are there, the scripted demonstration. A failed key never falls through to another provider.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from lsp_agent.ports.provider import Provider
 from lsp_agent.providers.adapters import Preloadable, make_adapter, service_type
 from lsp_agent.providers.catalog import SERVICES, KnownService, known_service, vendors_model
 from lsp_agent.providers.content import merged
+from lsp_agent.providers.embedded import EMBEDDED_ID, Engines
 from lsp_agent.providers.keys import is_template, missing_variables
 from lsp_agent.providers.keys import resolve as resolve_template
 from lsp_agent.providers.probe import LocalServer, probe_local
@@ -63,7 +64,8 @@ def _nobody(_: str) -> None:
 class ProviderRegistry:
     """The configured providers. Settings are asked for again at every call, so a reload takes effect with the next run.
 
-    `on_secret` gets every key and secret header as soon as it is known, for the log's redaction.
+    `on_secret` gets every key and secret header as soon as it is known, for the log's redaction. `engines`: the models
+    of this machine that we run ourselves; they are closed with the registry.
     """
 
     def __init__(
@@ -74,7 +76,9 @@ class ProviderRegistry:
         on_secret: Callable[[str], None] = _nobody,
         probe: Callable[[], Awaitable[LocalServer | None]] = probe_local,
         monotonic_s: Callable[[], float] = time.monotonic,
+        engines: Engines | None = None,
     ) -> None:
+        self._engines = engines
         self._settings = settings
         self._env = env
         self._on_secret = on_secret
@@ -121,6 +125,10 @@ class ProviderRegistry:
             model = self._local.settings.models[0]
             reason = f"{self._local.name} answers on this machine and nothing else is configured"
             return Choice(model, model, reason, local=True)
+        embedded = self._engines.models() if self._engines is not None else ()
+        if embedded:
+            reason = "its weights are here, and no key, no local server and no configuration were found"
+            return Choice(embedded[0], embedded[0], reason, local=True)
         scripted = next((block for block in settings.providers if block.type == SCRIPTED_ID), None)
         demo = _DEMO if scripted is None else replace(_DEMO, provider_id=scripted.provider_id)
         return Choice(demo, demo, "no key, no local server and no configuration were found", local=True)
@@ -178,6 +186,8 @@ class ProviderRegistry:
                 found += self._models_of(self._provider(service.provider_id, settings))
         if self._local is not None:
             found += self._local.settings.models
+        if self._engines is not None:
+            found += self._engines.models()
         return list({model.ref: model for model in reversed(found)}.values())[::-1]
 
     async def close(self) -> None:
@@ -190,6 +200,8 @@ class ProviderRegistry:
             self._retire(provider_id)
         retired, self._retired = self._retired, []
         await asyncio.gather(*[provider.close() for provider in retired], return_exceptions=True)
+        if self._engines is not None:
+            await self._engines.close()
 
     # ------------------------------------------------------------------------------------------------ which model
 
@@ -240,6 +252,8 @@ class ProviderRegistry:
     def _models_of(self, block: ProviderSettings) -> list[Model]:
         service = known_service(block.provider_id)
         known = [] if service is None else list(service.models)
+        if block.type == EMBEDDED_ID and self._engines is not None:
+            known = list(self._engines.models())
         own = {model.model_id for model in block.models}
         models = [*block.models, *[model for model in known if model.model_id not in own]]
         sent = _sent_options(block)
@@ -265,8 +279,8 @@ class ProviderRegistry:
         service = known_service(provider_id)
         if block is None and self._local is not None and self._local.settings.provider_id == provider_id:
             return self._local.settings
-        if block is None and provider_id == SCRIPTED_ID:
-            return ProviderSettings(SCRIPTED_ID, SCRIPTED_ID)
+        if block is None and provider_id in {SCRIPTED_ID, EMBEDDED_ID}:
+            return ProviderSettings(provider_id, provider_id)
         if service is None:
             if block is None:
                 message = f"No provider {provider_id!r} is configured: add [providers.{provider_id}]."
@@ -290,7 +304,7 @@ class ProviderRegistry:
     def _stays_here(self, model: Model) -> bool:
         block = self._provider(model.provider_id, self._settings())
         hosts = ("http://127.0.0.1", "http://localhost", "http://[::1]")
-        return block.type == SCRIPTED_ID or block.base_url.startswith(hosts)
+        return block.type in {SCRIPTED_ID, EMBEDDED_ID} or block.base_url.startswith(hosts)
 
     # ------------------------------------------------------------------------------------------------ how to reach it
 
@@ -325,7 +339,9 @@ class ProviderRegistry:
         for name, value in headers.items():
             if value and (is_template(settings.headers[name]) or any(word in name.lower() for word in _SECRET_HEADERS)):
                 self._on_secret(value)
-        adapter = make_adapter(settings, key=key, base_url=base_url, headers=headers, env=self._env)
+        adapter = make_adapter(
+            settings, key=key, base_url=base_url, headers=headers, env=self._env, engines=self._engines
+        )
         return _Live(settings, key, adapter)
 
     def _install(self, made: _Live) -> None:
@@ -335,7 +351,7 @@ class ProviderRegistry:
 
     async def _key(self, settings: ProviderSettings) -> str:
         """The key now. Raises: ProviderError(ProviderAuth) that says what to configure."""
-        if settings.type == SCRIPTED_ID:
+        if settings.type in {SCRIPTED_ID, EMBEDDED_ID}:
             return ""
         owner = f"providers.{settings.provider_id}.api_key"
         missing = missing_variables(settings.api_key, self._env)

@@ -15,6 +15,7 @@ SUPPORTED_TYPES = frozenset(
         "anthropic",
         "azure",
         "bedrock",
+        "embedded",
         "google",
         "openai",
         "openai-compat",
@@ -26,10 +27,10 @@ SUPPORTED_TYPES = frozenset(
 )
 COMPATIBLE_ALIASES = frozenset({"litellm", "ollama", "omlx", "llamacpp", "lmstudio"})
 """Types that are openai-compat under another name (CORE 17.1)."""
-PLANNED_TYPES: Mapping[str, str] = {
-    "embedded": "start a local server (Ollama, LM Studio, llama.cpp) and use type `openai-compat`",
-}
-"""Types the configuration knows and this version has no adapter for, with what to do instead."""
+OWN_MODEL_OPTIONS = frozenset({"constrained", "text_calls", "mechanical_summary", "notes"})
+"""Options of a model that say how we treat it; never sent. `constrained`: led by the hand, it cannot call tools;
+`text_calls`: its calls are looked for in its text; `mechanical_summary`: conversations are shortened without it;
+`notes`: a sentence for people about what it can do."""
 ADAPTER_OPTIONS = frozenset(
     {"api", "api_version", "hold_dir", "location", "profile", "project", "region", "replay_reasoning", "script"}
 )

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the handlers' types; their modules are imported after `initialize` is answered
     from lsp_agent.agent.agent import Agent
     from lsp_agent.agent.approvals import Approvals
+    from lsp_agent.agent.questions import Questions
     from lsp_agent.agent.sessions import Sessions
+    from lsp_agent.context.assembly import WorkspaceContext
     from lsp_agent.ports.provider import Providers
     from lsp_agent.ports.tools import Tools
     from lsp_agent.ports.workspace import Workspace
+    from lsp_agent.server.mcp_handlers import McpCatalogue
     from lsp_agent.shell.jobs import Jobs
+    from lsp_agent.trust.service import TrustService
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Core:
     agent: Agent
     sessions: Sessions
     approvals: Approvals
+    questions: Questions
     workspace: Workspace
     providers: Providers
     tools: Tools
@@ -30,6 +35,11 @@ class Core:
     """Flush and close the store, the providers and the log. Bounded, may be called twice."""
     preload: Callable[[], Awaitable[None]]
     """Import what the first prompt would otherwise wait for; yields to the loop."""
+    mcp: McpCatalogue
+    context: WorkspaceContext
+    """Rules, skills, commands, mentions."""
+    trust: TrustService
+    """Which roots may be obeyed."""
     jobs: Jobs
     """Commands that run or ran for a session."""
     change_folders: Callable[[Sequence[str], Sequence[str]], None]

@@ -298,6 +298,11 @@ class OpenDocuments:
         version = values.get("version")
         name = server if isinstance(server, str) else ""
         self._state.publish(self.key_of(uri), uri, name, version if _is_int(version) else None, items)
+        self._state.reported(self.key_of(uri))
+
+    def reports(self, uri: str) -> int:
+        """How often something was reported about a file, also when it was nothing."""
+        return self._state.reports(self.key_of(uri))
 
     def keep_context_diagnostics(self, uri: str, items: object) -> None:
         """Keep the `context.diagnostics` of a code action request, which cover the asked range only."""

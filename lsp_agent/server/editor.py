@@ -75,10 +75,25 @@ class ConnectedEditors:
         """It is gone; its documents are closed. May be called twice."""
         self._connections = [other for other in self._connections if other is not connection]
 
+    @property
+    def connections(self) -> Sequence[EditorConnection]:
+        """Every connected editor."""
+        return tuple(self._connections)
+
     # -------------------------------------------------------------------------------------------------- what is open
 
     def document(self, path: Path) -> Document | None:
         return self._latest([connection.documents.at_path(path) for connection in self._connections])
+
+    def focused(self) -> list[Path]:
+        """Real paths of what users look at, the editor used last first."""
+        found: list[tuple[float, Path]] = []
+        for connection in self._connections:
+            uri = connection.documents.focused_uri
+            document = connection.documents.get(uri) if uri is not None else None
+            if document is not None and document.path is not None:
+                found.append((connection.documents.last_used_s(document.uri), document.path))
+        return [path for _, path in sorted(found, reverse=True)]
 
     def document_by_uri(self, uri: str) -> Document | None:
         return self._latest([connection.documents.get(uri) for connection in self._connections])

@@ -22,6 +22,7 @@ class EditorState:
         self._selections: dict[str, PushedSelection] = {}
         self._latest: PushedSelection | None = None
         self._diagnostics: dict[str, dict[str, PushedDiagnostics]] = {}
+        self._reports: dict[str, int] = {}
 
     def select(self, selection: PushedSelection, key: str) -> None:
         """Take a pushed selection."""
@@ -54,6 +55,16 @@ class EditorState:
             del self._diagnostics[key]
         elif len(self._diagnostics) > MAX_FILES:
             del self._diagnostics[next(iter(self._diagnostics))]
+
+    def reported(self, key: str) -> None:
+        """Count a report about a file, also when it said nothing."""
+        self._reports[key] = self._reports.pop(key, 0) + 1
+        if len(self._reports) > MAX_FILES:
+            del self._reports[next(iter(self._reports))]
+
+    def reports(self, key: str) -> int:
+        """How often something was reported about a file."""
+        return self._reports.get(key, 0)
 
     def keep_context(self, key: str, uri: str, version: int | None, items: Sequence[Any]) -> None:
         """Add to what earlier code actions showed of the same version; another version begins afresh."""

@@ -9,7 +9,8 @@ from lsp_agent.server.server import AgentServer, Handle, Notify
 from lsp_agent.wire.request import Request
 
 _AGENT_METHODS = {
-    "run_handlers": ("run", "steer", "cancel", "queue", "status", "permission/respond", "question/respond"),
+    "run_handlers": ("run", "steer", "cancel", "queue", "status", "permission/respond"),
+    "question_handlers": ("question/respond",),
     "session_handlers": (
         *(f"session/{name}" for name in ("new", "list", "get", "read", "rename", "delete", "fork", "export")),
         *(f"session/{name}" for name in ("compact", "configure", "attach", "detach")),
@@ -17,13 +18,13 @@ _AGENT_METHODS = {
     "list_handlers": (
         "models/list",
         "tools/list",
-        "commands/list",
-        "rules/list",
-        "mcp/list",
         "terminal/list",
         "terminal/read",
         "terminal/kill",
     ),
+    "context_handlers": ("rules/list", "commands/list", "mention/complete"),
+    "mcp_handlers": ("mcp/list", "mcp/restart", "mcp/login"),
+    "trust_handlers": ("trust/get", "trust/set"),
     "language_handlers": (),
 }
 """Modules of this package and the methods they answer. They validate with pydantic, so they are imported with the first
@@ -58,6 +59,7 @@ def load_all() -> None:
 REQUESTS: dict[str, Handle] = {
     **{f"agent/{name}": _late(module, f"agent/{name}") for module, names in _AGENT_METHODS.items() for name in names},
     **{name: _late("language_handlers", name) for name in _LANGUAGE_METHODS},
+    "textDocument/completion": _late("context_handlers", "textDocument/completion"),
 }
 
 

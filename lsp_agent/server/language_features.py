@@ -6,7 +6,8 @@ converter, answered by the registered feature, and goes back as plain JSON. Each
 `LanguageServer`, so nothing of one editor reaches another.
 """
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from cattrs.errors import BaseValidationError
@@ -17,6 +18,7 @@ from pygls.lsp.server import LanguageServer
 from lsp_agent import __version__
 from lsp_agent.domain.errors import RequestRejected
 from lsp_agent.server.negotiation import Negotiated
+from lsp_agent.server.tier0.hints import SOURCE, Mark
 from lsp_agent.server.tier0.offers import Facts, Offer, offers
 
 Command = Callable[[list[Any], int | str | None], Awaitable[Any]]
@@ -24,13 +26,19 @@ Command = Callable[[list[Any], int | str | None], Awaitable[Any]]
 Look = Callable[[str, dict[str, Any], list[str]], Facts]
 """What is known at a URI and range, with the messages of the request's diagnostics."""
 
+Marks = Callable[[str], Sequence[Mark]]
+"""The agent's changes that wait in a document."""
+MAX_HOVER_CHARS = 4_000
+
 
 class LanguageFeatures:
     """What one connection can ask for through standard LSP methods."""
 
-    def __init__(self, commands: dict[str, Command], look: Look, agreed: Negotiated) -> None:
+    def __init__(self, commands: dict[str, Command], look: Look, agreed: Negotiated, marks: Marks) -> None:
         self._server = LanguageServer("lsp-agent", __version__)
         self._server.feature(types.TEXT_DOCUMENT_CODE_ACTION)(_code_actions(look, agreed))
+        self._server.feature(types.TEXT_DOCUMENT_CODE_LENS)(_lenses(marks))
+        self._server.feature(types.TEXT_DOCUMENT_HOVER)(_hover(marks, agreed))
         for name, run in commands.items():
             self._server.command(name)(_function(run))
 
@@ -85,13 +93,56 @@ def _code_actions(look: Look, agreed: Negotiated) -> Callable[[types.CodeActionP
             "start": {"line": start.line, "character": start.character},
             "end": {"line": end.line, "character": end.character},
         }
-        problems = [f"line {each.range.start.line + 1}: {each.message}" for each in params.context.diagnostics]
+        theirs = [each for each in params.context.diagnostics if each.source != SOURCE]
+        problems = [f"line {each.range.start.line + 1}: {each.message}" for each in theirs]
         found = offers(look(params.text_document.uri, span, problems), list(params.context.only or ()))
         if not literals:
             return [_command_of(offer) for offer in found]
         return [_action(offer, params.context.diagnostics, tags=tags) for offer in found]
 
     return code_actions
+
+
+def _lenses(marks: Marks) -> Callable[[types.CodeLensParams], list[types.CodeLens]]:
+    """The feature: keep and take back above each change that waits."""
+
+    def code_lenses(params: types.CodeLensParams) -> list[types.CodeLens]:
+        found = []
+        for mark in marks(params.text_document.uri):
+            place = types.Position(line=mark.start, character=0)
+            span = types.Range(start=place, end=place)
+            for title, name in (("Keep", "lspAgent.accept"), ("Take back", "lspAgent.reject")):
+                command = types.Command(title=title, command=name, arguments=[mark.target])
+                found.append(types.CodeLens(range=span, command=command))
+        return found
+
+    return code_lenses
+
+
+def _hover(marks: Marks, agreed: Negotiated) -> Callable[[types.HoverParams], types.Hover | None]:
+    """The feature: what stood where a change is, in the shape this client takes."""
+    text_document = agreed.capabilities.get("textDocument")
+    said = text_document.get("hover") if isinstance(text_document, dict) else None
+    formats = said.get("contentFormat") if isinstance(said, dict) else None
+    is_markdown = isinstance(formats, list) and "markdown" in formats
+
+    def hover(params: types.HoverParams) -> types.Hover | None:
+        line = params.position.line
+        mark = next((each for each in marks(params.text_document.uri) if each.meets(line, line)), None)
+        if mark is None:
+            return None
+        old = mark.old_text[:MAX_HOVER_CHARS]
+        said = "The agent changed this. Before:" if old else "The agent added this."
+        fence = "`" * max(3, _longest_run(old, "`") + 1)
+        value = f"{said}\n\n{fence}\n{old.rstrip()}\n{fence}" if old and is_markdown else f"{said}\n{old}".rstrip()
+        kind = types.MarkupKind.Markdown if is_markdown else types.MarkupKind.PlainText
+        return types.Hover(contents=types.MarkupContent(kind=kind, value=value))
+
+    return hover
+
+
+def _longest_run(text: str, character: str) -> int:
+    return max((len(run) for run in re.findall(f"{re.escape(character)}+", text)), default=0)
 
 
 def _command_of(offer: Offer) -> types.Command:

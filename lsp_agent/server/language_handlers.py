@@ -1,6 +1,7 @@
 """Standard LSP requests for editors with no plugin, answered through pygls (PROTOCOL 14, tier 0)."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from lsp_agent.domain.errors import AgentError
@@ -8,6 +9,7 @@ from lsp_agent.server.connection import Connection
 from lsp_agent.server.server import AgentServer, Handle
 from lsp_agent.server.tier0.commands import Commands
 from lsp_agent.server.tier0.companion import Companion
+from lsp_agent.server.tier0.hints import Mark, is_ours
 from lsp_agent.server.tier0.marker import find_marker
 from lsp_agent.server.tier0.offers import Facts
 from lsp_agent.wire.request import Request
@@ -15,10 +17,12 @@ from lsp_agent.workspace.paths import path_to_uri
 
 
 def answer(server: AgentServer, connection: Connection, request: Request) -> Any:
-    """`textDocument/codeAction` and `workspace/executeCommand`. Every `context.diagnostics` is kept for that file."""
+    """Every request of plain LSP. A code action's `context.diagnostics` are kept for that file, but for our own."""
     document, context = request.params.get("textDocument"), request.params.get("context")
     if isinstance(document, dict) and isinstance(context, dict) and isinstance(document.get("uri"), str):
-        connection.documents.keep_context_diagnostics(document["uri"], context.get("diagnostics"))
+        given = context.get("diagnostics")
+        theirs = [one for one in given if not is_ours(one)] if isinstance(given, list) else given
+        connection.documents.keep_context_diagnostics(document["uri"], theirs)
     return _answer(server, connection, request)
 
 
@@ -29,6 +33,7 @@ async def _answer(server: AgentServer, connection: Connection, request: Request)
             Commands(server, connection).table(),
             lambda uri, span, problems: facts(connection, uri, span, problems),
             connection.agreed,
+            lambda uri: marks(connection, uri),
         )
     request.answer(await connection.features.answer(request.method, request.params))
 
@@ -37,6 +42,12 @@ def _load() -> Any:
     from lsp_agent.server import language_features
 
     return language_features
+
+
+def marks(connection: Connection, uri: str) -> Sequence[Mark]:
+    """The agent's changes that wait in a document of an editor with no plugin."""
+    companion = connection.companion
+    return companion.marks(uri) if isinstance(companion, Companion) else ()
 
 
 def facts(connection: Connection, uri: str, span: dict[str, Any], problems: list[str]) -> Facts:
@@ -61,6 +72,7 @@ def facts(connection: Connection, uri: str, span: dict[str, Any], problems: list
         is_transcript=uri.startswith(f"{ours}/transcripts/") and name.endswith(".md"),
         is_prompt=uri == f"{ours}/prompt.md",
         has_plugin=connection.agreed.events,
+        marks=companion.marks(uri),
         about=about,
     )
 
@@ -73,4 +85,6 @@ def _our_documents(companion: Companion) -> str:
         return "none:"
 
 
-REQUESTS: dict[str, Handle] = {"textDocument/codeAction": answer, "workspace/executeCommand": answer}
+REQUESTS: dict[str, Handle] = dict.fromkeys(
+    ("textDocument/codeAction", "textDocument/codeLens", "textDocument/hover", "workspace/executeCommand"), answer
+)

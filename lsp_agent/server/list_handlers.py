@@ -1,4 +1,4 @@
-"""What there is to choose from (PROTOCOL 7): models and tools. Commands, rules, MCP servers: none yet."""
+"""What there is to choose from (PROTOCOL 7): models, tools, terminals."""
 
 from typing import Any
 
@@ -40,19 +40,16 @@ def tools(server: AgentServer, connection: Connection, request: Request) -> Any:
     core = server.core()
     found = core.tools.for_turn(mode=core.default_mode, interactive=True)
     entries = [
-        {"name": each.spec.name, "description": each.spec.description, "kind": each.kind, "readOnly": each.read_only}
+        {
+            "name": each.spec.name,
+            "description": each.spec.description,
+            "kind": each.kind,
+            "readOnly": each.read_only,
+            **({"server": server_name} if (server_name := getattr(each, "server", None)) else {}),
+        }
         for each in found
     ]
     return page(request, "tools", entries)
-
-
-def nothing(name: str) -> Handle:
-    """A list that is empty in this version."""
-
-    def answer(_server: AgentServer, _connection: Connection, request: Request) -> Any:
-        return page(request, name, [])
-
-    return answer
 
 
 def page(request: Request, name: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
@@ -96,9 +93,6 @@ def kill_terminal(server: AgentServer, connection: Connection, request: Request)
 REQUESTS: dict[str, Handle] = {
     "agent/models/list": models,
     "agent/tools/list": tools,
-    "agent/commands/list": nothing("commands"),
-    "agent/rules/list": nothing("rules"),
-    "agent/mcp/list": nothing("servers"),
     "agent/terminal/list": terminals,
     "agent/terminal/read": read_terminal,
     "agent/terminal/kill": kill_terminal,

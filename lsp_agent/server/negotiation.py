@@ -135,9 +135,12 @@ def initialize_result(agreed: Negotiated, instance_id: str) -> dict[str, Any]:
     else:
         agent = {"error": {"kind": "UnsupportedVersion", "supportedVersions": [PROTOCOL_VERSION]}}
     literals = agreed.can("textDocument", "codeAction", "codeActionLiteralSupport")
+    # a plug-in asks for mentions itself; a plain editor completes in the prompt document
+    completion = {} if agreed.has_agent_block else {"completionProvider": {"triggerCharacters": ["@", "/", "#"]}}
     return {
         "serverInfo": {"name": "lsp-agent", "version": __version__},
         "capabilities": {
+            **completion,
             "positionEncoding": agreed.position_encoding,
             "textDocumentSync": {"openClose": True, "change": 2, "save": {"includeText": False}},
             "codeActionProvider": {"codeActionKinds": list(ACTION_KINDS)} if literals else True,

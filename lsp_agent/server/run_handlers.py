@@ -4,6 +4,7 @@ Each is synchronous up to the lane's decision: wire order is accept order. What 
 moment, so that a `didChange` right behind the request changes nothing.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lsp_agent import __version__
@@ -11,10 +12,11 @@ from lsp_agent.agent.submission import RunAnswer, Submission
 from lsp_agent.domain.errors import RequestRejected
 from lsp_agent.domain.message import AttachmentPart
 from lsp_agent.protocol.accept import Submitted, flatten, submitted
-from lsp_agent.protocol.decisions import PermissionRespondParams, QuestionRespondParams
+from lsp_agent.protocol.decisions import PermissionRespondParams
 from lsp_agent.protocol.decode import decode
 from lsp_agent.protocol.runs import CancelParams, QueueParams, RunParams, StatusParams, SteerParams
 from lsp_agent.server.connection import Connection
+from lsp_agent.server.core import Core
 from lsp_agent.server.frozen import FrozenDocuments
 from lsp_agent.server.server import AgentServer
 from lsp_agent.wire.request import Request
@@ -30,6 +32,7 @@ def run(server: AgentServer, connection: Connection, request: Request) -> None:
         session_id=params.session_id,
         run_id=params.run_id,
         attachments=attachments_of(server, connection, content),
+        expand=expansion_of(server.core(), content.prompt),
         when_busy=params.when_busy,
         options=content.options,
         content_hash=content.content_hash,
@@ -49,6 +52,7 @@ def steer(server: AgentServer, connection: Connection, request: Request) -> None
         prompt=content.prompt,
         session_id=params.session_id,
         attachments=attachments_of(server, connection, content),
+        expand=expansion_of(server.core(), content.prompt),
         content_hash=content.content_hash,
         subscriber=connection.subscriber,
     )
@@ -110,12 +114,6 @@ def permission_respond(server: AgentServer, connection: Connection, request: Req
     return server.core().approvals.respond(params.request_id, outcome, connection.name)
 
 
-def question_respond(server: AgentServer, connection: Connection, request: Request) -> Any:
-    """`agent/question/respond`: no question is open, so every answer is a late one."""
-    decode(QuestionRespondParams, request.params)
-    return {"accepted": False, "resolvedBy": None, "outcome": None}
-
-
 REQUESTS = {
     "agent/run": run,
     "agent/steer": steer,
@@ -123,8 +121,14 @@ REQUESTS = {
     "agent/queue": queue,
     "agent/status": status,
     "agent/permission/respond": permission_respond,
-    "agent/question/respond": question_respond,
 }
+
+
+def expansion_of(core: Core, prompt: str) -> Callable[[], Awaitable[str]] | None:
+    """What puts a custom command's text in place of `/name …`; None for a prompt that cannot be one."""
+    if not prompt.lstrip().startswith("/"):
+        return None
+    return lambda: core.context.commands.expand(prompt)
 
 
 def attachments_of(server: AgentServer, connection: Connection, content: Submitted) -> Any:

@@ -185,7 +185,7 @@ class AgentServer:
             from lsp_agent.server.tier0.companion import Companion
 
             connection.companion = Companion(connection, self.boot.core)
-            connection.surface = Surface(connection, self.boot.core)
+            connection.surface = Surface(connection, self.boot.core, self.boot.core.questions)
             connection.companion.greet()
 
     def _initialized(self, notification: Notification) -> None:

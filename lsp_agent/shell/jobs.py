@@ -15,6 +15,7 @@ from lsp_agent.domain.errors import RequestRejected, ToolError
 from lsp_agent.domain.run import Run
 from lsp_agent.ports.clock import Clock
 from lsp_agent.ports.events import Events
+from lsp_agent.shell.outlet import HostAsker, Outlet, Outlets, receive_listener
 from lsp_agent.shell.output import Kept
 from lsp_agent.shell.sandbox import Confined, Sandbox
 from lsp_agent.shell.spawner import Ended, Running, Spawner
@@ -57,6 +58,17 @@ class Job:
     _live_left: int = LIVE_CHARS
     _running: Running | None = None
     _task: "asyncio.Task[None] | None" = None
+    _outlet: Outlet | None = None
+
+    @property
+    def asking(self) -> bool:
+        """Whether it waits for the user's answer about a host it wants to reach."""
+        return self._outlet is not None and self._outlet.asking
+
+    async def answered(self) -> None:
+        """Wait until it asks nothing; bounded."""
+        if self._outlet is not None:
+            await self._outlet.answered()
 
     @property
     def status(self) -> str:
@@ -83,11 +95,13 @@ class Jobs:
         clock: Clock,
         max_jobs: int = MAX_JOBS,
         keep_s: float = KEEP_S,
+        outlets: Outlets | None = None,
     ) -> None:
         self.sandbox = sandbox
         self._spawner = spawner
         self._events = events
         self._clock = clock
+        self._outlets = outlets
         self._max_jobs = max_jobs
         self._keep_s = keep_s
         self._jobs: dict[str, Job] = {}
@@ -95,10 +109,19 @@ class Jobs:
         self._closed = False
 
     async def start(
-        self, command: str, *, cwd: Path, run: Run, tool_call_id: str, description: str = "", reading: bool = False
+        self,
+        command: str,
+        *,
+        cwd: Path,
+        run: Run,
+        tool_call_id: str,
+        description: str = "",
+        reading: bool = False,
+        asker: HostAsker | None = None,
     ) -> Job:
         """Start a command. Returns when it has been handed to its supervisor.
 
+        `asker`: how to ask for hosts it wants to reach; None = only those the configuration names.
         Raises: ToolError when there are too many, or none can be started.
         """
         self._make_room()
@@ -107,7 +130,9 @@ class Jobs:
         )
         self._jobs[job.job_id] = job
         try:
-            confined = await self.sandbox.confine(command, cwd=cwd, reading=reading)
+            if self._outlets is not None and not reading:
+                job._outlet = self._outlets.open(asker, lambda line: self._say(job, "stderr", f"lsp-agent: {line}\n"))
+            confined = await self.sandbox.confine(command, cwd=cwd, reading=reading, outlet=job._outlet is not None)
             try:
                 job._running = await self._spawner.start(confined.order, lambda name, text: self._say(job, name, text))
             except BaseException:
@@ -132,12 +157,16 @@ class Jobs:
         return job if job is not None and job.session_id == session_id else None
 
     def to_background(self, job: Job) -> None:
-        """It goes on by itself; from now on its events belong to no run."""
+        """It goes on by itself; from now on its events belong to no run, and it asks nothing."""
+        if job._outlet is not None:
+            job._outlet.stop_asking()
         job.background = True
         job.run = None
 
     def abandon(self, job: Job) -> None:
         """End it for a run that is being cancelled, and may be over before the last process is gone."""
+        if job._outlet is not None:
+            job._outlet.stop_asking()
         job.run = None
         job.ask_to_stop()
 
@@ -238,8 +267,10 @@ class Jobs:
 
     async def _follow(self, job: Job, running: Running, confined: Confined) -> None:
         """Wait for the end, take the sandbox down, tell everybody."""
+        opening = asyncio.create_task(_open_outlet(job._outlet, running), name=f"outlet of job {job.job_id}")
         try:
             ended = await running.ended
+            await _close_outlet(job._outlet, opening)
             job.set_aside = await self.sandbox.release(confined)
         except OSError as error:
             _log.error("clean-up after a command: %s", type(error).__name__)
@@ -250,6 +281,25 @@ class Jobs:
 
     def _announce(self, job: Job) -> None:
         self._events.durable(job.session_id, job.run, {"sessionUpdate": "terminal_update", **_info(job)})
+
+
+async def _open_outlet(outlet: Outlet | None, running: Running) -> None:
+    """Let `outlet` accept for the command, as soon as its listening socket has come."""
+    channel = running.take_outlet()
+    if channel is None or outlet is None:
+        return
+    listener = await receive_listener(channel)
+    if listener is not None:
+        await outlet.serve(listener)
+
+
+async def _close_outlet(outlet: Outlet | None, opening: "asyncio.Task[None]") -> None:
+    opening.cancel()
+    await asyncio.wait([opening])
+    if not opening.cancelled() and (error := opening.exception()) is not None:
+        _log.warning("the way out of a command could not be opened: %s", type(error).__name__)
+    if outlet is not None:
+        await outlet.close()
 
 
 def _info(job: Job) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lsp_agent.shell.environment import child_environment, find_shell
 from lsp_agent.shell.ground import Ground
+from lsp_agent.shell.outlet import receive_listener
 from lsp_agent.shell.spawner import Order, Spawner
 
 _PROBE_S = 10.0
@@ -49,6 +50,28 @@ async def break_out(spawner: Spawner, build: Build) -> str | None:
         return f"it could not be tried ({type(error).__name__})"
     finally:
         await asyncio.to_thread(shutil.rmtree, base, True)
+
+
+async def opens(spawner: Spawner, order: Order) -> bool:
+    """Whether an order with an outlet starts, and hands a listening socket out."""
+    try:
+        running = await spawner.start(order, lambda name, text: None)
+    except OSError:
+        return False
+    channel = running.take_outlet()
+    try:
+        async with asyncio.timeout(_PROBE_S):
+            listener = await receive_listener(channel) if channel is not None else None
+            ended = await asyncio.shield(running.ended)
+    except TimeoutError:
+        return False
+    finally:
+        if not running.ended.done():
+            await running.stop()
+    if listener is None:
+        return False
+    listener.close()
+    return ended.exit_code == 0
 
 
 async def _run(spawner: Spawner, build: Build, shell: str, base: Path, mark: str, port: int) -> str | None:

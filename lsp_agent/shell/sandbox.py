@@ -28,13 +28,19 @@ from lsp_agent.shell.ground import (
     set_aside,
     user_secrets,
 )
-from lsp_agent.shell.probe import break_out
+from lsp_agent.shell.outlet import OUTLET_PLACE, PROXY_ENVIRONMENT, interpreter, launcher
+from lsp_agent.shell.probe import break_out, opens
 from lsp_agent.shell.readable import readable_places
 from lsp_agent.shell.spawner import Order, Spawner
 
 _log = logging.getLogger(__name__)
 
 TIERS = ("bubblewrap", "landlock", "none")
+
+
+def tiers_of(setting: str) -> tuple[str, ...]:
+    """The tiers to try, best first, for the configuration's `sandbox.tier`; `auto` and what is unknown mean all."""
+    return tuple(dict.fromkeys((setting, "none"))) if setting in TIERS else TIERS
 
 
 @dataclass(slots=True)
@@ -54,7 +60,7 @@ class Sandbox:
     """The walls of one workspace.
 
     `is_protected`, `is_secret`: of paths relative to a root. `hide`: more directories no command sees: the data and
-    configuration directories of the server. `tiers`: which may be used, best first. `network`: the user allowed it.
+    configuration directories of the server. `tiers`: which may be used, best first.
     `show_secrets`: the user wants commands to see secret files of the workspace; else they look empty (FS-11).
     """
 
@@ -68,7 +74,6 @@ class Sandbox:
         environ: Mapping[str, str],
         hide: Sequence[Path] = (),
         tiers: Sequence[str] = TIERS,
-        network: Callable[[], bool] = lambda: False,
         show_secrets: Callable[[], bool] = lambda: False,
     ) -> None:
         self._spawner = spawner
@@ -79,10 +84,10 @@ class Sandbox:
         self._environ = environ
         self._hide = tuple(hide)
         self._tiers = tuple(tiers)
-        self._network = network
         self._placeholders = Placeholders()
         self._probing: asyncio.Task[str] | None = None
         self._found: str | None = None
+        self._outlet_works: bool | None = None
         self.failures: list[str] = []
         """Why a better tier is not used."""
 
@@ -102,7 +107,8 @@ class Sandbox:
     def describe(self) -> str:
         """One sentence for people, about what `tier` found."""
         texts = {
-            "bubblewrap": "bubblewrap: no network, the workspace writable but for protected files, secrets hidden",
+            "bubblewrap": "bubblewrap: no network but granted domains, the workspace writable but for protected files, "
+            "secrets hidden",
             "landlock": "Landlock and a system-call filter: no network, the workspace writable; full-auto asks",
             "none": "none: every command asks",
             None: "not probed yet (the first command does)",
@@ -113,8 +119,12 @@ class Sandbox:
         """Whether everything secret in the roots can be found, and so hidden from a command that reads widely."""
         return all([(await self._look(root)).complete for root in self._roots()])
 
-    async def confine(self, command: str, *, cwd: Path, reading: bool) -> Confined:
-        """The order for one shell command. Call `release` when it has ended. Raises: OSError without a shell."""
+    async def confine(self, command: str, *, cwd: Path, reading: bool, outlet: bool = False) -> Confined:
+        """The order for one shell command. Call `release` when it has ended. Raises: OSError without a shell.
+
+        `outlet`: with a way out for granted domains, where it can have one: in bubblewrap, and never when reading.
+        `order.outlet_at` tells.
+        """
         shell = find_shell()
         if shell is None:
             raise OSError("there is no bash on this machine")
@@ -126,11 +136,32 @@ class Sandbox:
             ground = replace(ground, writable=(tmp,))
         env = child_environment(self._environ, roots, tmp=tmp or ("/tmp" if tier == "bubblewrap" else None))
         argv = [shell, "--noprofile", "--norc", "-c", command]
-        order = build_order(tier, ground, Order(argv, str(cwd), env))
+        order = Order(argv, str(cwd), env)
+        if outlet and tier == "bubblewrap" and not reading:
+            order = await self._with_outlet(order, ground)
+        order = build_order(tier, ground, order)
         if reading or tier == "none":
             return Confined(order, ground, tmp)
         absent = tuple([path for root in roots for path in absent_places(root)])
         return Confined(order, ground, tmp, absent, frozenset(await self._tops(ground)))
+
+    async def _with_outlet(self, order: Order, ground: Ground) -> Order:
+        """The same command behind the lines that open its outlet; tried once on this machine before it is used."""
+        python = interpreter(ground)
+        if python is None or self._outlet_works is False:
+            return order
+        behind = replace(
+            order,
+            argv=launcher(python, order.argv),
+            env={**order.env, **PROXY_ENVIRONMENT},
+            outlet_at=OUTLET_PLACE,
+        )
+        if self._outlet_works is None:
+            trial = build_order("bubblewrap", ground, replace(behind, argv=launcher(python, ["/bin/true"])))
+            self._outlet_works = await opens(self._spawner, trial)
+            if not self._outlet_works:
+                self.failures.append("commands have no way out for granted domains: it could not be opened")
+        return behind if self._outlet_works else order
 
     async def release(self, confined: Confined) -> list[str]:
         """Take back what `confine` lent. Shape: protected places the command brought into being, as they are called
@@ -167,7 +198,6 @@ class Sandbox:
         ground = Ground(
             tuple(map(str, roots)),
             reading=reading,
-            network=self._network() and not reading,
             hidden=(*hidden, *secrets),
             visible=tuple(visible),
         )
@@ -210,6 +240,7 @@ def build_order(tier: str, ground: Ground, order: Order) -> Order:
             seccomp_at=2,
             walls=bubblewrap.WALLS,
             placeholders=ground.placeholders,
+            outlet_at=None if order.outlet_at is None else len(line) - len(order.argv) + order.outlet_at,
         )
     if tier == "landlock":
         families = {seccomp.AF_INET, seccomp.AF_INET6} if ground.network else set()

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ class Order:
     walls: int = 0
     """Generations of processes that belong to the sandbox, not to the command."""
     placeholders: Sequence[str] = ()
+    outlet_at: int | None = None
+    """Place in `argv` for the number of a descriptor that leads to `Running.take_outlet`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ Sink = Callable[[str, str], None]
 class Running(asyncio.SubprocessProtocol):
     """One started command. `ended` is done when its whole tree is gone and its output read."""
 
-    def __init__(self, report: int, order: Order, sink: Sink) -> None:
+    def __init__(self, report: int, order: Order, sink: Sink, outlet: socket.socket | None = None) -> None:
         self._report = report
         self._most = order.max_output_bytes
         self._sink = sink
@@ -87,6 +90,7 @@ class Running(asyncio.SubprocessProtocol):
         self._bytes = 0
         self._transport: asyncio.SubprocessTransport | None = None
         self._exited = False
+        self._outlet = outlet
         self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
 
     # ------------------------------------------------------------------------------------------- SubprocessProtocol
@@ -123,6 +127,11 @@ class Running(asyncio.SubprocessProtocol):
         """Of the supervisor."""
         return self._transport.get_pid() if self._transport is not None else 0
 
+    def take_outlet(self) -> socket.socket | None:
+        """Our end of the pair whose other end the command was given (`Order.outlet_at`); from now on the caller's."""
+        outlet, self._outlet = self._outlet, None
+        return outlet
+
     def ask_to_stop(self) -> None:
         """TERM, and KILL two seconds later. Returns at once; may be called twice."""
         if self._transport is not None and not self._exited:
@@ -152,6 +161,8 @@ class Running(asyncio.SubprocessProtocol):
         if self.ended.done():
             return
         ended = self._read_report()
+        if self._outlet is not None:
+            self._outlet.close()
         if self._transport is not None:
             self._transport.close()
         self.ended.set_result(ended)
@@ -178,9 +189,10 @@ class Spawner:
 
     async def start(self, order: Order, sink: Sink) -> Running:
         """Start a command; its output goes to `sink`. Raises: OSError when no process can be started at all."""
+        outer, inner = socket.socketpair() if order.outlet_at is not None else (None, None)
         report_read, report_write = os.pipe()
         os.set_blocking(report_read, False)
-        running = Running(report_read, order, sink)
+        running = Running(report_read, order, sink, outer)
         try:
             await asyncio.get_running_loop().subprocess_exec(
                 lambda: running,
@@ -189,13 +201,15 @@ class Spawner:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                pass_fds=(report_write,),
+                pass_fds=(report_write,) if inner is None else (report_write, inner.fileno()),
                 start_new_session=True,
                 cwd="/",
                 env={"LC_ALL": "C.UTF-8", "PATH": ""},
             )
         except OSError:
             os.close(report_read)
+            if outer is not None:
+                outer.close()
             raise
         except asyncio.CancelledError:
             running.ask_to_stop()
@@ -203,11 +217,14 @@ class Spawner:
             raise
         finally:
             os.close(report_write)
-        running.send(_text_of(order, report_write))
+            inner_fd = inner.fileno() if inner is not None else None
+            if inner is not None:
+                inner.close()
+        running.send(_text_of(order, report_write, inner_fd))
         return running
 
 
-def _text_of(order: Order, report_fd: int) -> bytes:
+def _text_of(order: Order, report_fd: int, outlet_fd: int | None) -> bytes:
     fields: dict[str, Any] = {
         "argv": list(order.argv),
         "cwd": order.cwd,
@@ -221,6 +238,8 @@ def _text_of(order: Order, report_fd: int) -> bytes:
         "landlock": dict(order.landlock) if order.landlock is not None else None,
         "walls": order.walls,
         "placeholders": list(order.placeholders),
+        "outlet_at": order.outlet_at,
+        "outlet_fd": outlet_fd,
     }
     return json.dumps(fields).encode("utf-8")
 

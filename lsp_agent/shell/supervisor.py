@@ -61,6 +61,8 @@ def main() -> None:
     os.set_inheritable(report, False)
     group = task_limit.make_group(int(order["max_processes"]) * _TASKS_A_PROCESS)
     child = _start(order, group)
+    if order.get("outlet_fd") is not None:
+        os.close(int(order["outlet_fd"]))  # the server sees its end when nobody inside holds it any more
     # the pipes of the output belong to the command: whoever reads them sees their end with the last of it
     os.dup2(null, 1)
     os.dup2(null, 2)
@@ -95,7 +97,10 @@ def _start(order: dict[str, Any], group: str | None) -> int:
         _prctl(_SET_PDEATHSIG, signal.SIGKILL)
         _limit(order["limits"])
         os.chdir(order["cwd"])
-        _close_all_but({0, 1, 2})
+        outlet = order.get("outlet_fd")
+        _close_all_but({0, 1, 2} if outlet is None else {0, 1, 2, int(outlet)})
+        if outlet is not None:
+            order["argv"][order["outlet_at"]] = str(outlet)
         _confine(order)
         os.execve(order["argv"][0], order["argv"], order["env"])
     except BaseException as error:  # noqa: BLE001  # nothing may return into the supervisor's code from here

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lsp_agent.domain.errors import StoreError
+from lsp_agent.ports.changes import SetVisibleMessages
 from lsp_agent.ports.store import DropMessage, DropSession, PutMessage
 from lsp_agent.store import rules, writes
 
@@ -156,7 +157,7 @@ def merge_saves(groups: Sequence[Writes]) -> list[list[rules.StoredWrite | None]
                 merged[place[0]][place[1]] = write
                 merged[number][index] = None
                 is_merged = True
-            elif isinstance(write, DropMessage | DropSession | rules.CopySession):
+            elif isinstance(write, DropMessage | DropSession | SetVisibleMessages | rules.CopySession):
                 first.clear()
     return merged if is_merged else None
 

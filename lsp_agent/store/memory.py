@@ -14,8 +14,9 @@ from lsp_agent.domain.ids import UlidFactory
 from lsp_agent.domain.message import Message
 from lsp_agent.domain.run import RunState
 from lsp_agent.domain.session import Session
+from lsp_agent.ports.changes import JournalEntry
 from lsp_agent.ports.store import Grant, SeenFile, StoredEvent, StoredRun, Write
-from lsp_agent.store import memory_writes, rows, rules
+from lsp_agent.store import memory_changes, memory_writes, rows, rules
 from lsp_agent.store.queue import CommitQueue, Group, Outcome
 from lsp_agent.store.tables import RunRow, Tables, Transaction
 
@@ -137,6 +138,18 @@ class MemoryStore:
     async def grants(self) -> list[Grant]:
         await self._queue.drained()
         return [self._tables.grants[position] for position in sorted(self._tables.grants)]
+
+    async def journal(self, session_id: str) -> list[JournalEntry]:
+        await self._queue.drained()
+        return memory_changes.journal(self._tables, session_id)
+
+    async def journal_entry(self, entry_id: str) -> JournalEntry | None:
+        await self._queue.drained()
+        return self._tables.journal.get(rows.clean_text(entry_id))
+
+    async def texts(self, text_ids: Sequence[str]) -> dict[str, str]:
+        await self._queue.drained()
+        return memory_changes.texts(self._tables, text_ids)
 
     async def flush(self) -> None:
         await self._queue.drained()

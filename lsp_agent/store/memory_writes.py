@@ -8,7 +8,8 @@ from lsp_agent.domain.errors import StoreError
 from lsp_agent.domain.run import RunState
 from lsp_agent.domain.session import Session
 from lsp_agent.ports import store as port
-from lsp_agent.store import rows, rules
+from lsp_agent.ports.changes import PutJournal, SetVisibleMessages
+from lsp_agent.store import memory_changes, rows, rules
 from lsp_agent.store.tables import MessageRow, RunRow, Transaction
 
 clean = rows.clean_text
@@ -255,5 +256,7 @@ _APPLY: Mapping[type, Callable[[Context, Any], Any]] = {
     port.RecordRead: _record_read,
     port.PutFileVersion: _put_file_version,
     port.PutGrant: _put_grant,
+    PutJournal: lambda context, write: memory_changes.put_journal(context.transaction, write),
+    SetVisibleMessages: lambda context, write: memory_changes.set_visible(context.transaction, write),
     rules.CopySession: _copy_session,
 }

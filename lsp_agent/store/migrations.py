@@ -14,7 +14,8 @@ from lsp_agent.domain.errors import StoreError
 
 def scripts() -> tuple[str, ...]:
     """Every migration, first to last, as SQL."""
-    return (resources.files("lsp_agent.store").joinpath("schema.sql").read_text(encoding="utf-8"),)
+    folder = resources.files("lsp_agent.store")
+    return tuple([folder.joinpath(name).read_text(encoding="utf-8") for name in ("schema.sql", "schema-2.sql")])
 
 
 def version_of(connection: sqlite3.Connection) -> int:

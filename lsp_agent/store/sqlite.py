@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from lsp_agent.domain.message import Message
     from lsp_agent.domain.session import Session
+    from lsp_agent.ports.changes import JournalEntry
     from lsp_agent.ports.store import Grant, SeenFile, StoredEvent, StoredRun, Write
     from lsp_agent.store.batch import Committed
     from lsp_agent.store.opening import Files
@@ -153,6 +154,21 @@ class SqliteStore:
         from lsp_agent.store import reads
 
         return await self._read(reads.grants)
+
+    async def journal(self, session_id: str) -> list[JournalEntry]:
+        from lsp_agent.store import change_rows
+
+        return await self._read(partial(change_rows.journal, session_id=session_id))
+
+    async def journal_entry(self, entry_id: str) -> JournalEntry | None:
+        from lsp_agent.store import change_rows
+
+        return await self._read(partial(change_rows.journal_entry, entry_id=entry_id))
+
+    async def texts(self, text_ids: Sequence[str]) -> dict[str, str]:
+        from lsp_agent.store import change_rows
+
+        return await self._read(partial(change_rows.texts, text_ids=text_ids))
 
     async def flush(self) -> None:
         await self._queue.drained()

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from lsp_agent.domain.run import Run, RunState
 from lsp_agent.domain.session import Session
+from lsp_agent.ports.changes import JournalEntry
 from lsp_agent.ports.store import Grant, SeenFile, StoredEvent
 
 K = TypeVar("K")
@@ -52,6 +53,12 @@ class Tables:
     seen: dict[tuple[str, str], SeenFile] = field(default_factory=dict)
     files: dict[tuple[str, str], tuple[bytes, ...]] = field(default_factory=dict)
     grants: dict[int, Grant] = field(default_factory=dict)
+    journal: dict[str, JournalEntry] = field(default_factory=dict)
+    """By entry id, in order."""
+    texts: dict[str, bytes] = field(default_factory=dict)
+    text_users: dict[tuple[str, str], bool] = field(default_factory=dict)
+    """(session id, text id)."""
+    hidden: dict[str, MessageRow] = field(default_factory=dict)
     last_position: int = 0
     """Only grows, also over a rolled back group, as SQLite's does or may."""
 
@@ -121,7 +128,20 @@ class Transaction:
             self.remove(tables.files, path)
         for position in [key for key, grant in tables.grants.items() if grant.session_id == session_id]:
             self.remove(tables.grants, position)
+        self._drop_changes(session_id)
         self.remove(tables.sessions, session_id)
+
+    def _drop_changes(self, session_id: str) -> None:
+        tables = self.tables
+        for entry_id in [key for key, entry in tables.journal.items() if entry.session_id == session_id]:
+            self.remove(tables.journal, entry_id)
+        for message_id in [key for key, kept in tables.hidden.items() if kept.row[1] == session_id]:
+            self.remove(tables.hidden, message_id)
+        for user in [key for key in tables.text_users if key[0] == session_id]:
+            self.remove(tables.text_users, user)
+        used = {text_id for _, text_id in tables.text_users}
+        for text_id in [key for key in tables.texts if key not in used]:
+            self.remove(tables.texts, text_id)
 
     def messages_of(self, session_id: str) -> Iterator[str]:
         """Ids of a session's messages, in no order."""

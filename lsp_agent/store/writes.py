@@ -13,7 +13,8 @@ from lsp_agent.domain.errors import StoreError
 from lsp_agent.domain.run import RunState
 from lsp_agent.domain.session import Session
 from lsp_agent.ports import store as port
-from lsp_agent.store import rows, rules
+from lsp_agent.ports.changes import PutJournal, SetVisibleMessages
+from lsp_agent.store import change_rows, rows, rules
 
 _INSERT_SESSION = f"INSERT INTO sessions ({rows.SESSION_COLUMNS}) VALUES ({', '.join('?' * 17)})"
 _INSERT_MESSAGE = f"INSERT INTO messages ({rows.MESSAGE_COLUMNS}) VALUES ({', '.join('?' * 10)})"
@@ -68,6 +69,7 @@ def _patch_session(context: Context, write: port.PatchSession) -> None:
 
 def _drop_session(context: Context, write: port.DropSession) -> None:
     context.connection.execute("DELETE FROM sessions WHERE session_id = ?", (rows.clean_text(write.session_id),))
+    change_rows.drop_orphans(context.connection)
 
 
 def _put_message(context: Context, write: port.PutMessage) -> None:
@@ -244,5 +246,7 @@ _APPLY: Mapping[type, Callable[[Context, Any], Any]] = {
     port.RecordRead: _record_read,
     port.PutFileVersion: _put_file_version,
     port.PutGrant: _put_grant,
+    PutJournal: lambda context, write: change_rows.put_journal(context.connection, write),
+    SetVisibleMessages: lambda context, write: change_rows.set_visible(context.connection, write),
     rules.CopySession: _copy_session,
 }

@@ -17,6 +17,7 @@ from lsp_agent.shell.output import clean
 from lsp_agent.tools.arguments import number_argument, object_schema, text_argument
 from lsp_agent.tools.gate import refusal
 from lsp_agent.tools.job_text import job_metadata, job_text
+from lsp_agent.tools.reaching import Allows, CommandHosts
 
 DEFAULT_BACKGROUND_S = 60
 _MAX_BACKGROUND_S = 3600
@@ -41,14 +42,20 @@ class Judgement(Protocol):
 
 
 class Bash:
-    """One command, a fresh shell each: nothing of it stays for the next but what it wrote."""
+    """One command, a fresh shell each: nothing of it stays for the next but what it wrote.
+
+    `allows`: whether a host may be reached without a question; for commands in the background, which ask nothing.
+    """
 
     kind = "execute"
     parallel = False
     read_only = False
 
-    def __init__(self, jobs: Jobs, judge: Callable[[str], Judgement]) -> None:
+    def __init__(
+        self, jobs: Jobs, judge: Callable[[str], Judgement], *, allows: Allows = lambda run, mode, ask: False
+    ) -> None:
         self._jobs = jobs
+        self._allows = allows
         self._judge = judge
         self.spec = ToolSpec(name="bash", description=_DESCRIPTION, input_schema=_SCHEMA)
 
@@ -74,6 +81,7 @@ class Bash:
             tool_call_id=context.call.tool_call_id,
             description=description,
             reading=judgement.effect == "allow" and not decision.asked,
+            asker=CommandHosts(self.spec.name, command, context, self._allows),
         )
         return await self._wait(job, arguments)
 
@@ -99,14 +107,18 @@ class Bash:
         )
 
     async def _wait(self, job: Job, arguments: Mapping[str, Any]) -> ToolResult:
-        """Until it ends, or until it is time to let it go on in the background. A cancel ends its whole tree."""
+        """Until it ends, or until it is time to let it go on in the background. A cancel ends its whole tree.
+
+        While it waits for the user's answer about a host, its time does not run.
+        """
         in_background = arguments.get("run_in_background") is True
         limit = number_argument(arguments, "auto_background_after", DEFAULT_BACKGROUND_S)
         patience = _FAST_FAILURE_S if in_background else float(min(max(limit, 1), _MAX_BACKGROUND_S))
         try:
-            async with asyncio.timeout(patience):
-                await job.done.wait()
-        except TimeoutError:
+            while not await _ends_within(job, patience) and job.asking:
+                await job.answered()
+            if job.ended is not None:
+                return ToolResult(job_text(job), metadata=job_metadata(job))
             self._jobs.to_background(job)
             return ToolResult(
                 f"The command goes on in the background as {job.job_id}. Read it with job_output, end it with job_kill."
@@ -117,7 +129,6 @@ class Bash:
             self._jobs.abandon(job)
             await job.done.wait()
             raise
-        return ToolResult(job_text(job), metadata=job_metadata(job))
 
 
 _SCHEMA = object_schema(
@@ -140,11 +151,12 @@ _DESCRIPTION = (
     "Run a command with bash. Every call is a fresh shell in `working_dir`: variables, functions and `cd` do not last. "
     "Nothing can be typed into it; pagers, editors and prompts are off. Plain commands that only read (ls, git status, "
     "git diff, rg, cat) run at once, others ask the user; keep those short and free of variables and substitutions. "
-    "There is no network, protected files (.git/hooks, editor and agent settings) cannot be changed, and files that "
-    "hold secrets (.env, keys) look empty. Use view, "
-    "grep, glob, edit and write for files rather than cat, sed and echo. Of long output the first and last 15,000 "
-    "characters are kept. What a command leaves running ends with it; for a server use `run_in_background`. A command "
-    f"that takes longer than `auto_background_after` seconds ({DEFAULT_BACKGROUND_S}) goes on in the background."
+    "There is no network but the proxy of the environment (git, pip, npm, cargo use it), for domains the user "
+    "grants: the command waits while the user is asked, and its output names what was refused. Protected files "
+    "(.git/hooks, editor and agent settings) cannot be changed, and files that hold secrets (.env, keys) look empty. "
+    "Use view, grep, glob, edit and write for files rather than cat, sed and echo. Of long output the first and last "
+    "15,000 characters are kept. What a command leaves running ends with it; for a server use `run_in_background`. "
+    f"What takes longer than `auto_background_after` seconds ({DEFAULT_BACKGROUND_S}) goes on in the background."
 )
 
 
@@ -160,6 +172,15 @@ def _checked(command: str) -> str:
     if len(command) > 100_000:
         raise ToolError("command is too long; write a script and run that.")
     return command
+
+
+async def _ends_within(job: Job, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await job.done.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _directory(context: ToolContext, text: str) -> Place:

@@ -1,8 +1,9 @@
 """The one way in which edit, multiedit and write change a file.
 
-read → make the new text → show it to the user → change → remember. Nothing is written, and no directory made, before
-the answer. The text the user approved may be rebased onto what they typed while the question was open, when the same
-edit still fits the same number of places; the model then has to view the file again before its next change
+read → make the new text → show it to the user → journal → change → remember. Nothing is written, and no directory made,
+before the answer; the journal has the text that was there, and the run's checkpoint, before the file is touched
+(RELIABILITY SH-22). The text the user approved may be rebased onto what they typed while the question was open, when
+the same edit still fits the same number of places; the model then has to view the file again before its next change
 (CORE 26 and 31; RELIABILITY FS-15, F48).
 """
 
@@ -10,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lsp_agent.domain.errors import DocumentChanged, EditRefused, ToolError, WorkspaceError
+from lsp_agent.domain.errors import DocumentChanged, EditRefused, StoreError, ToolError, WorkspaceError
+from lsp_agent.ports.changes import PutJournal, applied_entry, change_entry, dropped_entry, run_checkpoint
 from lsp_agent.ports.store import PutFileVersion, Write
 from lsp_agent.ports.tools import ToolContext, ToolResult
 from lsp_agent.ports.workspace import Place, TextFile
@@ -85,6 +87,7 @@ async def change_file(
     if not decision.allowed:
         return refusal(decision, asked.metadata(planned.metadata))
     versions = await context.store.file_versions(context.session_id, str(place.path))
+    change_id = await _journal(context, asked)
 
     def transform(current: TextFile) -> str:
         if current.content_hash == file.content_hash:
@@ -94,11 +97,13 @@ async def change_file(
     try:
         before, after = await context.workspace.change(place, transform, title)
     except WorkspaceError as error:
+        _ = context.store.write([_dropped(context, change_id)])
         raise _not_changed(place, error, asked, planned.metadata) from error
     happened = asked if before.text == file.text and after.text == planned.text else None
     done = happened or _change(context, place, "edit", before, after.text)
     seen_by_model = before.text == file.text
-    _remember(context, versions, before.text, after, seen=seen_by_model)
+    journal = _settled(context, change_id, asked, done)
+    _remember(context, versions, before.text, after, journal, seen=seen_by_model)
     content = planned.summary
     if not seen_by_model:
         content += f"\n{_REBASED_NOTE}"
@@ -114,17 +119,21 @@ async def create_file(context: ToolContext, tool: str, place: Place, text: str) 
     if not decision.allowed:
         return refusal(decision, asked.metadata({}))
     versions = await context.store.file_versions(context.session_id, str(place.path))
+    change_id = await _journal(context, asked)
     try:
         after = await context.workspace.create(place, text, title)
     except WorkspaceError as error:
+        _ = context.store.write([_dropped(context, change_id)])
         raise _not_changed(place, error, asked, {}) from error
     done = asked if after.text == text else _change(context, place, "create", nothing, after.text)
-    _remember(context, versions, "", after, seen=True)
+    _remember(context, versions, "", after, _settled(context, change_id, asked, done), seen=True)
     return _result(context, done, f"Created {place.shown} ({count_lines(done.hunks)[0]} lines).", {})
 
 
 def _change(context: ToolContext, place: Place, kind: str, before: TextFile, new: str) -> _Change:
     hunks = diff_lines(before.text, new, context.clock.new_id)
+    if not hunks and kind == "create":  # an empty file: something that can be accepted or rejected all the same
+        hunks = [Hunk(context.clock.new_id(), 0, 0, 0, 0, "", "")]
     return _Change(place, kind, before.text, new, before.version, hunks)
 
 
@@ -155,8 +164,57 @@ def _not_changed(place: Place, error: WorkspaceError, asked: _Change, more: Mapp
     return ToolError(text, metadata=asked.metadata(more))
 
 
-def _remember(context: ToolContext, versions: Sequence[str], before: str, after: TextFile, *, seen: bool) -> None:
-    """History as in CORE 31, and the new text as read; one transaction, no waiting."""
+async def _journal(context: ToolContext, change: _Change) -> str:
+    """Write down what is about to be done, and the run's checkpoint before it. Returns the change's id.
+
+    Raises: ToolError when it cannot be stored: then nothing is done.
+    """
+    change_id, now_ms = context.clock.new_id(), context.clock.now_ms()
+    try:
+        await context.store.write([run_checkpoint(context.run, now_ms), _entry(context, change_id, change)])
+    except StoreError as error:
+        raise ToolError(f"{change.place.shown} was not changed: no checkpoint could be stored ({error}).") from error
+    return change_id
+
+
+def _entry(context: ToolContext, change_id: str, change: _Change, *, applied: bool = False) -> PutJournal:
+    return change_entry(
+        context.run,
+        change_id=change_id,
+        path=str(change.place.path),
+        uri=change.place.uri,
+        kind=change.kind,
+        before=None if change.kind == "create" else change.old,
+        after=change.new,
+        hunks=[(one.hunk_id, one.old_start, one.old_end, one.new_start, one.new_end) for one in change.hunks],
+        tool_call_id=context.call.tool_call_id,
+        created_at_ms=context.clock.now_ms(),
+        base_version=change.base_version,
+        applied=applied,
+    )
+
+
+def _dropped(context: ToolContext, change_id: str) -> PutJournal:
+    return dropped_entry(context.session_id, change_id, context.clock.new_id(), context.clock.now_ms())
+
+
+def _settled(context: ToolContext, change_id: str, asked: _Change, done: _Change) -> Sequence[PutJournal]:
+    """What really happened: as it was written down before, or otherwise."""
+    if done is asked:
+        return [applied_entry(context.session_id, change_id, context.clock.new_id(), context.clock.now_ms())]
+    return [_dropped(context, change_id), _entry(context, context.clock.new_id(), done, applied=True)]
+
+
+def _remember(
+    context: ToolContext,
+    versions: Sequence[str],
+    before: str,
+    after: TextFile,
+    journal: Sequence[PutJournal],
+    *,
+    seen: bool,
+) -> None:
+    """History as in CORE 31, the journal, and the new text as read; one transaction, no waiting."""
     texts = [after.text] if versions and versions[-1] == before else [before, after.text]
     now_ms, path = context.clock.now_ms(), str(after.path)
     writes: list[Write] = [
@@ -165,7 +223,7 @@ def _remember(context: ToolContext, versions: Sequence[str], before: str, after:
     ]
     if seen:
         writes.append(read_record(context, after))
-    _ = context.store.write(writes)
+    _ = context.store.write([*writes, *journal])
 
 
 def _result(context: ToolContext, done: _Change, content: str, more: Mapping[str, Any]) -> ToolResult:

@@ -5,15 +5,11 @@ count lines only (column 0), so that no position encoding is involved. The line 
 text. Knows nothing of files or permissions.
 """
 
-import difflib
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_LINES = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
-_MAX_DIFF_LINES = 20_000
-"""Above this many lines between the common head and tail one hunk says it all: comparing would stall the loop."""
+from lsp_agent.domain.align import blocks, lines_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +27,23 @@ class Hunk:
 
 def split_lines(text: str) -> list[str]:
     """The lines with their ends; they joined are `text`. An end of the text after a line end makes no extra line."""
-    return _LINES.findall(text)
+    return lines_of(text)
 
 
 def diff_lines(old: str, new: str, new_id: Callable[[], str]) -> list[Hunk]:
     """The blocks in which `new` differs from `old`, from top to bottom; empty for equal texts. `new_id` names them."""
     before, after = split_lines(old), split_lines(new)
-    head = 0
-    shorter = min(len(before), len(after))
-    while head < shorter and before[head] == after[head]:
-        head += 1
-    tail = 0
-    while tail < shorter - head and before[-1 - tail] == after[-1 - tail]:
-        tail += 1
-    middle_old, middle_new = before[head : len(before) - tail], after[head : len(after) - tail]
     return [
         Hunk(
             hunk_id=new_id(),
-            old_start=head + a,
-            old_end=head + b,
-            new_start=head + c,
-            new_end=head + d,
-            old_text="".join(middle_old[a:b]),
-            new_text="".join(middle_new[c:d]),
+            old_start=a,
+            old_end=b,
+            new_start=c,
+            new_end=d,
+            old_text="".join(before[a:b]),
+            new_text="".join(after[c:d]),
         )
-        for a, b, c, d in _blocks(middle_old, middle_new)
+        for a, b, c, d in blocks(before, after)
     ]
 
 
@@ -107,15 +95,6 @@ def file_change(
         for hunk in hunks
     ]
     return change
-
-
-def _blocks(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int, int, int]]:
-    if not old and not new:
-        return []
-    if not old or not new or len(old) + len(new) > _MAX_DIFF_LINES:
-        return [(0, len(old), 0, len(new))]
-    matcher = difflib.SequenceMatcher(None, old, new)
-    return [(a, b, c, d) for tag, a, b, c, d in matcher.get_opcodes() if tag != "equal"]
 
 
 def _line_range(start: int, end: int) -> dict[str, Any]:

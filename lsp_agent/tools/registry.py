@@ -18,13 +18,17 @@ from lsp_agent.tools.todos import Todos
 from lsp_agent.tools.view import View
 from lsp_agent.tools.write import Write
 
+ASKING = frozenset({"question"})
+"""Tools that need a person: not offered in a run that nobody watches."""
+
 
 class BuiltinTools:
     """Implements `ports.tools.Tools`.
 
     `disabled`: names that are not offered. `withhold`: files whose text a search over a directory must not show,
     because reading them needs permission or is denied (`policy.rules.Policy.withholds`). `changing`: tools that come
-    and go (of MCP servers), asked for before every step; none takes the name of another.
+    and go (of MCP servers), asked for before every step; none takes the name of another. `is_open`: files
+    outside the roots that may be viewed without asking. `wrap`: puts something around each tool of ours.
     """
 
     def __init__(
@@ -34,18 +38,21 @@ class BuiltinTools:
         disabled: Collection[str] = (),
         more: Sequence[Tool] = (),
         changing: Callable[[], Sequence[Tool]] = tuple,
+        is_open: Callable[[Path], bool] = lambda _path: False,
+        wrap: Callable[[Tool], Tool] = lambda tool: tool,
         ripgrep: Path | None = None,
         use_ripgrep: bool = True,
     ) -> None:
         binary = (ripgrep or find_ripgrep()) if use_ripgrep else None
-        tools = [*_built(binary, withhold), *more]
+        tools = [*[wrap(tool) for tool in _built(binary, withhold, is_open)], *more]
         self._disabled = frozenset(disabled)
         self._tools = {tool.spec.name: tool for tool in tools}
         self._changing = changing
 
     def for_turn(self, *, mode: str, interactive: bool) -> Sequence[Tool]:
         offered = {tool.spec.name: tool for tool in self._changing()} | self._tools
-        tools = sorted([tool for name, tool in offered.items() if name not in self._disabled], key=_name)
+        absent = self._disabled if interactive else self._disabled | ASKING
+        tools = sorted([tool for name, tool in offered.items() if name not in absent], key=_name)
         return [tool for tool in tools if tool.read_only] if mode == "plan" else tools
 
 
@@ -56,7 +63,7 @@ def shell_tools(jobs: Jobs, judge: Callable[[str], Judgement]) -> list[Tool]:
     return [Bash(jobs, judge), JobOutput(jobs), JobKill(jobs)]
 
 
-def _built(ripgrep: Path | None, withhold: Callable[[Path], bool]) -> list[Tool]:
+def _built(ripgrep: Path | None, withhold: Callable[[Path], bool], is_open: Callable[[Path], bool]) -> list[Tool]:
     return [
         Edit(),
         Glob(ripgrep),
@@ -64,7 +71,7 @@ def _built(ripgrep: Path | None, withhold: Callable[[Path], bool]) -> list[Tool]
         Ls(ripgrep),
         MultiEdit(),
         Todos(),
-        View(),
+        View(is_open),
         Write(),
     ]
 

@@ -2,7 +2,8 @@
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from lsp_agent.domain.errors import FileUnreadable, ToolError
@@ -55,12 +56,16 @@ class View:
         ),
     )
 
+    def __init__(self, is_open: Callable[[Path], bool] = lambda _path: False) -> None:
+        """`is_open`: files outside the roots that need no permission, such as those of the user's skills."""
+        self._is_open = is_open
+
     def title(self, arguments: Mapping[str, Any]) -> str:
         return f"View {one_line(text_argument(arguments, 'file_path', '…'))}"
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         place = context.workspace.place(text_argument(arguments, "file_path"))
-        denied = await may_look(context, self.spec.name, "read", place)
+        denied = None if self._is_open(place.path) else await may_look(context, self.spec.name, "read", place)
         if denied is not None:
             return denied
         if not exists(context, place):

@@ -3,6 +3,7 @@
 import asyncio
 
 from lsp_agent.agent.compaction import shortened
+from lsp_agent.agent.history import handed_over
 from lsp_agent.agent.services import TurnLimits
 from lsp_agent.domain.message import AttachmentPart, Message, Role, TextPart, ToolResultPart
 from lsp_agent.domain.run import StopReason
@@ -34,7 +35,7 @@ async def test_a_nearly_full_context_is_shortened_and_the_same_run_goes_on():
     assert not world.provider.summary_requests[0].tools
     sent = world.provider.requests[1].messages
     assert [message.role for message in sent] == [Role.USER, Role.USER]
-    assert sent[0].text == "the hand-over"
+    assert sent[0].text == handed_over("the hand-over")
     assert "`do `it``" in sent[1].text
     assert_provider_accepts(sent)
     assert world.events.of("user_message")[1]["synthetic"] is True
@@ -49,7 +50,10 @@ async def test_a_finished_turn_is_shortened_without_going_on():
     assert len(world.events.of("user_message")) == 1
     world.script(say("next", usage=SMALL_USE))
     await world.play("and now")
-    assert [message.text for message in world.provider.requests[1].messages] == ["the hand-over", "and now"]
+    assert [message.text for message in world.provider.requests[1].messages] == [
+        handed_over("the hand-over"),
+        "and now",
+    ]
 
 
 async def test_the_counters_of_a_rename_are_left_alone():  # CORE 37.6

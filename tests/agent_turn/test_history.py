@@ -6,7 +6,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lsp_agent.agent.history import INTERRUPTED, build, inlined
+from lsp_agent.agent.history import INTERRUPTED, build, handed_over, inlined
 from lsp_agent.domain.message import (
     AttachmentPart,
     FinishPart,
@@ -95,7 +95,7 @@ def test_a_summary_speaks_as_the_user():
     summary = answer("the story so far")
     summary.is_summary = True
     history = built(summary, answer("t"))
-    assert (history[0].role, history[0].text) == (Role.USER, "the story so far")
+    assert (history[0].role, history[0].text) == (Role.USER, handed_over("the story so far"))
 
 
 def test_attachments_are_inlined_with_their_place_and_cannot_close_the_fence():

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -38,3 +40,15 @@ def test_every_protocol_case_of_the_catalogue_has_a_test_of_its_name():
         for name in re.findall(r"def test_(\w*PR_\d\d\w*)", path.read_text()):
             found |= {int(number) for number in re.findall(r"PR_(\d\d)", name)}
     assert sorted(set(range(1, 26)) - found) == []
+
+
+@pytest.mark.parametrize(("family", "last"), [("SH", 24), ("FS", 18), ("CF", 17), ("EX", 19), ("MC", 13), ("PI", 10)])
+def test_every_attack_of_the_catalogue_has_a_test_of_its_name(family, last):
+    names = [
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^ *(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
+    ]
+    found = {int(number) for name in names for number in re.findall(rf"{family}_(\d\d)(?!\d)", name)}
+    missing = [f"{family}-{number:02}" for number in range(1, last + 1) if number not in found]
+    assert not missing, f"no test is named after {', '.join(missing)}"

@@ -11,6 +11,7 @@ SAMPLE = """
 [models]
 large = "anthropic/big"
 small = "anthropic/small"
+fallback = "local/fake-large"
 
 [providers.local]
 type = "openai-compat"
@@ -54,11 +55,56 @@ type = "stdio"
 command = ["server", "--flag"]
 anything = {goes = true}
 
+cwd = "/srv"
+timeout_s = 3
+disabled = false
+enabled_tools = ["a"]
+disabled_tools = ["b"]
+oauth = false
+sandbox = true
+instructions = false
+
 [tools]
 disabled = ["fetch"]
 
 [tools.grep]
 timeout_s = 3
+
+[[hooks.PreToolUse]]
+matcher = "^bash$"
+name = "check"
+command = "./check.sh"
+timeout = 5
+
+[[hooks.pre_compact]]
+hooks = [{type = "command", command = "a"}, {command = "b", timeout = 1}]
+
+[context]
+paths = ["docs/rules.md", "~/rules.md"]
+max_tokens = 5000
+
+[skills]
+disabled = ["one"]
+
+[agents]
+disabled = ["two"]
+
+[checkpoints]
+enabled = false
+
+[sandbox]
+tier = "landlock"
+network_domains = ["example.org"]
+
+[local]
+model = "small"
+threads = 2
+context_window = 4096
+
+[web]
+search_url = "https://search.example/?q={query}"
+allow_domains = ["docs.example"]
+deny_domains = ["evil.example"]
 """
 
 
@@ -90,6 +136,19 @@ def test_every_section_of_the_user_file_arrives(user_file):
     assert (config.permissions.mode, config.permissions.deny) == ("accept-edits", ("bash:rm",))
     assert config.mcp["example"]["command"] == ["server", "--flag"]
     assert (config.tools.disabled, config.tools.options) == (("fetch",), {"grep": {"timeout_s": 3}})
+    assert config.fallback == "local/fake-large"
+    assert config.mcp["example"]["enabled_tools"] == ["a"]
+    assert config.hooks == {
+        "PreToolUse": [{"matcher": "^bash$", "name": "check", "command": "./check.sh", "timeout": 5}],
+        "pre_compact": [{"hooks": [{"type": "command", "command": "a"}, {"command": "b", "timeout": 1}]}],
+    }
+    assert (config.context.paths, config.context.max_tokens) == (("docs/rules.md", "~/rules.md"), 5000)
+    assert (config.skills.disabled, config.agents.disabled) == (("one",), ("two",))
+    assert config.checkpoints.enabled is False
+    assert (config.sandbox.tier, config.sandbox.network_domains) == ("landlock", ("example.org",))
+    assert (config.local.model, config.local.threads, config.local.context_window) == ("small", 2, 4096)
+    assert config.web.search_url == "https://search.example/?q={query}"
+    assert (config.web.allow_domains, config.web.deny_domains) == (("docs.example",), ("evil.example",))
 
 
 def test_nothing_at_all_gives_the_defaults_of_the_table(tmp_path):
@@ -156,6 +215,17 @@ def test_full_auto_is_for_the_user_file_and_flags_only(user_file):
         ('base_url = "http://127.0.0.1:8080/v1"', 'base_url = "http://[SECRET"', 0, "providers.local.base_url"),
         ("extra_body = {seed = 1}", "extra_body = {at = 2020-01-01}", 0, "providers.local.extra_body"),
         ('command = ["server", "--flag"]', 'command = "SECRET"', 0, "mcp.example.command"),
+        ("timeout_s = 3\ndisabled = false", 'timeout_s = "SECRET"\ndisabled = false', 0, "mcp.example.timeout_s"),
+        ("oauth = false", 'oauth = "SECRET"', 0, "mcp.example.oauth"),
+        ('command = "./check.sh"', "command = 5", 0, "hooks.PreToolUse[0].command"),
+        ("timeout = 5", 'timeout = "SECRET"', 0, "hooks.PreToolUse[0].timeout"),
+        ('{command = "b", timeout = 1}', '{type = "SECRET", command = "b"}', 0, "hooks.pre_compact[0].hooks[1].type"),
+        ('{command = "b", timeout = 1}', "{timeout = 1}", 0, "hooks.pre_compact[0].hooks[1].command"),
+        ('tier = "landlock"', 'tier = "SECRET"', 0, "sandbox.tier"),
+        ("max_tokens = 5000", "max_tokens = 200001", 0, "context.max_tokens"),
+        ("https://search.example/?q={query}", "ftp://SECRET", 0, "web.search_url"),
+        ("enabled = false", 'enabled = "SECRET"', 0, "checkpoints.enabled"),
+        ('fallback = "local/fake-large"', 'fallback = "SECRET"', 0, "models.fallback"),
         ("stream_idle_s = 60", "stream_idle_s = nan", 0, "limits.stream_idle_s"),
         ("stream_idle_s = 60", "stream_idle_s = = 60", 0, "limits.stream_idle_s"),
         ('api_key = "$LOCAL_KEY"', 'api_key = "SECRET', 0, "providers.local.api_key"),
@@ -174,6 +244,7 @@ def test_an_invalid_file_names_file_line_and_key_and_keeps_the_last_good_values(
     assert "SECRET" not in str(problem)
     assert (config.large, config.providers, config.mcp) == (good.large, good.providers, good.mcp)
     assert (config.agent, config.limits, config.permissions) == (good.agent, good.limits, good.permissions)
+    assert (config.hooks, config.sandbox, config.web) == (good.hooks, good.sandbox, good.web)
     again = load(user_file, last_good=config)
     assert again.providers == good.providers
     user_file.write_text(SAMPLE)
@@ -210,8 +281,8 @@ def test_unknown_keys_are_warnings_with_a_hint_and_change_nothing(user_file):
     assert config.errors == ()
     texts = [str(warning) for warning in config.warnings]
     assert texts == [
-        f"{user_file}:12: providers.local.flatrate: unknown key; did you mean flat_rate?",
-        f"{user_file}:54: agnet: unknown key; did you mean agent?",
+        f"{user_file}:13: providers.local.flatrate: unknown key; did you mean flat_rate?",
+        f"{user_file}:{SAMPLE.count(chr(10)) + 2}: agnet: unknown key; did you mean agent?",
     ]
     assert config.large == "anthropic/big"
 
@@ -244,7 +315,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(user_file):
 
 
 def test_a_change_of_the_file_is_seen_by_its_content(user_file, tmp_path):
-    config = load(user_file, project_root=tmp_path, trusted=True)
+    config = load(user_file, project_root=tmp_path, trusted=lambda path: True)
     assert not is_stale(config)
     user_file.touch()
     assert not is_stale(config)
@@ -256,6 +327,23 @@ def test_a_change_of_the_file_is_seen_by_its_content(user_file, tmp_path):
     assert is_stale(config)
     user_file.unlink()
     assert is_stale(config)
+
+
+def test_a_wrong_hook_is_left_out_and_its_neighbours_stay(user_file):
+    user_file.write_text(
+        "[hooks]\nclaude_settings = true\nPreToolUze = []\nStop = 5\n"
+        '[[hooks.PostToolUse]]\nmatcher = "x"\n[[hooks.PostToolUse]]\ncommand = "good"\n'
+    )
+    config = load(user_file)
+    assert config.hooks == {"claude_settings": True, "PostToolUse": [{"command": "good"}]}
+    assert [str(problem) for problem in config.errors] == [
+        f"{user_file}:4: hooks.Stop: must be a list of tables",
+        f"{user_file}:5: hooks.PostToolUse[0].command: is required",
+    ]
+    assert [str(problem) for problem in config.warnings] == [
+        f"{user_file}:3: hooks.PreToolUze: unknown key; did you mean PreToolUse?"
+    ]
+    assert ("hooks.PostToolUse", "1 configured", str(user_file)) in shown(config)
 
 
 def test_no_key_and_no_header_is_ever_shown(user_file):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lsp_agent.config.paths import DataDirRefused, config_file, data_dir, prepare_data_dir
+from lsp_agent.config.paths import DataDirRefused, config_file, data_dir, prepare_data_dir, workspace_root
 
 
 def test_the_named_file_wins_then_xdg_then_home():
@@ -14,14 +14,39 @@ def test_the_named_file_wins_then_xdg_then_home():
 
 
 def test_state_has_its_own_place():
-    assert data_dir({"LSP_AGENT_DATA_DIR": "/d", "HOME": "/h"}) == Path("/d")
-    assert data_dir({"XDG_STATE_HOME": "/s", "HOME": "/h"}) == Path("/s/lsp-agent")
-    assert data_dir({"HOME": "/h"}) == Path("/h/.local/state/lsp-agent")
+    root = Path("/w/my app")
+    assert data_dir({"LSP_AGENT_DATA_DIR": "/d", "HOME": "/h"}, root) == Path("/d")
+    assert data_dir({"XDG_STATE_HOME": "/s", "HOME": "/h"}, root).parent == Path("/s/lsp-agent/workspaces")
+    assert data_dir({"HOME": "/h"}, root).parent == Path("/h/.local/state/lsp-agent/workspaces")
+    assert data_dir({"HOME": "/h"}, root).name.startswith("myapp-")
+
+
+def test_every_workspace_has_a_directory_of_its_own_however_its_path_is_written(tmp_path):
+    env = {"HOME": str(tmp_path / "home")}
+    one, two = tmp_path / "a/app", tmp_path / "b/app"
+    one.mkdir(parents=True)
+    two.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(one)
+    assert data_dir(env, one) != data_dir(env, two)
+    assert data_dir(env, tmp_path / "link") == data_dir(env, one) == data_dir(env, one / ".." / "app")
+
+
+def test_a_terminal_below_a_known_workspace_means_that_workspace_but_never_the_home_directory(tmp_path):
+    home = tmp_path / "home"
+    env = {"HOME": str(home)}
+    known, below = home / "w", home / "w/src/deep"
+    below.mkdir(parents=True)
+    assert workspace_root(env, below) == below
+    data_dir(env, home).mkdir(parents=True)
+    assert workspace_root(env, below) == below
+    data_dir(env, known).mkdir(parents=True)
+    assert workspace_root(env, below) == known
+    assert workspace_root({**env, "LSP_AGENT_DATA_DIR": "/d"}, below) == below
 
 
 def test_a_relative_data_directory_is_refused():
     with pytest.raises(DataDirRefused):
-        data_dir({"LSP_AGENT_DATA_DIR": "state"})
+        data_dir({"LSP_AGENT_DATA_DIR": "state"}, Path("/w"))
 
 
 def test_the_data_directory_is_private_also_when_it_was_not(tmp_path):
@@ -49,7 +74,7 @@ def test_the_data_directory_is_never_below_a_root_not_even_through_a_link(tmp_pa
 def test_a_root_that_holds_the_home_directory_does_not_count(tmp_path):
     home = tmp_path / "home"
     env = {"HOME": str(home)}
-    assert prepare_data_dir(env, [tmp_path, home]) == home / ".local/state/lsp-agent"
+    assert prepare_data_dir(env, [tmp_path, home]).parent == home / ".local/state/lsp-agent/workspaces"
 
 
 def test_a_file_in_the_way_is_an_error_of_ours(tmp_path):

@@ -151,7 +151,7 @@ def test_the_input_completes_files_and_commands_and_sends(tmp_path: Path, worksp
         started(nvim, workspace / "a.py")
         nvim.api.command("Agent open")
         nvim.api.input("look at @b")
-        complete = "return vim.tbl_map(function(i) return i.word end, require('lsp_agent.input').omnifunc(0, ...))"
+        complete = "return vim.tbl_map(function(i) return i.word end, require('lsp_agent.completing').omnifunc(0, ...))"
         nvim.until(lambda: "@b" in nvim.text())
         assert nvim.lua(complete, "@b") == ["@b.py"]
         assert nvim.lua(complete, "/com") == ["/compact"]

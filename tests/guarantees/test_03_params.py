@@ -158,7 +158,6 @@ async def test_07_methods_of_the_protocol_are_never_silent(shared: Shared):
         ("agent/changes/resolve", {"sessionId": "s", "action": "accept", "targets": [{"all": True}]}),
         ("agent/checkpoint/list", {"sessionId": "s"}),
         ("agent/trust/get", {"root": "file:///x"}),
-        ("agent/mention/complete", {"text": "@a", "offset": 2}),
         ("agent/terminal/kill", {"sessionId": "s", "terminalId": "001"}),
     ):
         error = await refused(shared.client, method, params)

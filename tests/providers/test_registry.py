@@ -8,7 +8,7 @@ from lsp_agent.providers.catalog import SERVICES
 from lsp_agent.providers.probe import LocalServer, probe_local
 from lsp_agent.providers.registry import ProviderRegistry
 from lsp_agent.providers.scripted import ScriptedProvider
-from lsp_agent.providers.settings import PLANNED_TYPES, ProviderSettings, ProvidersSettings
+from lsp_agent.providers.settings import ProviderSettings, ProvidersSettings
 from tests.harness.fake_provider import FakeProvider, text
 from tests.providers.doubles import collect, request_of, text_of
 
@@ -86,7 +86,7 @@ def test_a_model_of_nobody_says_what_to_configure(ref: str, why: str):
     assert why in caught.value.message
 
 
-@pytest.mark.parametrize("kind", [*PLANNED_TYPES, "teapot"])
+@pytest.mark.parametrize("kind", ["teapot"])
 def test_a_type_without_an_adapter_names_what_is_missing(kind: str):
     settings = ProvidersSettings(large="p/m", providers=(ProviderSettings("p", kind),))
     with pytest.raises(ProviderError) as caught:

@@ -20,7 +20,7 @@ from tests.tools.doubles import World, make_world
 class Shell:
     """A workspace with a real sandbox and real processes; permission is decided by the real policy, the user allows."""
 
-    def __init__(self, root: Path, tiers, home: Path) -> None:
+    def __init__(self, root: Path, tiers, home: Path, outlets=None, allows=lambda run, mode, ask: False) -> None:
         self.world: World = make_world(root)
         self.root = self.world.root
         self.chunks: list[tuple[str, str]] = []
@@ -39,8 +39,14 @@ class Shell:
             environ={**os.environ, "HOME": str(home), "CANARY_KEY": "sk-canary"},
             tiers=tiers,
         )
-        self.jobs = Jobs(spawner=self.spawner, sandbox=self.sandbox, events=self.world.events, clock=self.world.clock)
-        self.bash = Bash(self.jobs, judge)
+        self.jobs = Jobs(
+            spawner=self.spawner,
+            sandbox=self.sandbox,
+            events=self.world.events,
+            clock=self.world.clock,
+            outlets=outlets,
+        )
+        self.bash = Bash(self.jobs, judge, allows=allows)
 
     def _decide(self, ask: PermissionAsk) -> Decision:
         verdict = self.policy.decide_ask(ask, self.world.mode, None, None)
@@ -86,11 +92,11 @@ def processes_with(mark: str) -> list[int]:
 async def make_shell(tmp_path) -> AsyncIterator:
     made = []
 
-    def make(*tiers: str) -> Shell:
+    def make(*tiers: str, **more) -> Shell:
         root, home = tmp_path / "w", tmp_path / "home"
         root.mkdir(exist_ok=True)
         home.mkdir(exist_ok=True)
-        made.append(Shell(root, tiers or ("bubblewrap", "landlock", "none"), home))
+        made.append(Shell(root, tiers or ("bubblewrap", "landlock", "none"), home, **more))
         return made[-1]
 
     yield make

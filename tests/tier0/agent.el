@@ -36,6 +36,14 @@
   (unless (memq method '(window/showMessage window/logMessage textDocument/publishDiagnostics))
     (push method agent-unknown)))
 
+(defun agent-read-on ()
+  "Handle messages that Emacs has read and not looked at.
+The jsonrpc of Emacs 28 leaves its process filter (by `throw') at the response to a synchronous request.  What arrived in
+the same read behind it stays where it is until the server says something more, which a server that is done does not."
+  (let ((server (eglot-current-server)))
+    (when (and server (jsonrpc-running-p server))
+      (condition-case nil (jsonrpc--process-filter (jsonrpc--process server) "") (quit nil)))))
+
 (defun agent-wait (what condition)
   "Wait until CONDITION holds, telling the server of changes meanwhile."
   (let ((deadline (+ (float-time) 20)))
@@ -44,6 +52,7 @@
         (error "%s did not happen; the server said %S, asked %S" what agent-messages agent-questions))
       ;; C-g at a question: eglot then never answers the request
       (condition-case nil (accept-process-output nil 0.02) (quit nil))
+      (agent-read-on)
       (eglot--signal-textDocument/didChange))))
 
 (defun agent-said (part)

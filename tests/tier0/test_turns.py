@@ -228,17 +228,18 @@ async def test_the_prompt_document_is_opened_and_sent_unsaved_and_emptied(editor
         await editor.run("lspAgent.send")
 
 
-async def test_undo_says_that_it_is_the_editors_and_names_what_is_not_open(editor):
+async def test_undo_takes_the_newest_run_back_open_or_closed(editor):
     editor.answer(lambda params: params["actions"][0] if "Edit" in params["message"] else None)
     _, uri = await asked_to_rename(editor)
     await editor.told("Renamed it.")
-    result = await editor.run("lspAgent.undo")
-    assert result["undone"] is False
-    assert "editor's own undo" in await editor.told("undo")
-    assert result["changed"] == [uri]
-    assert result["notOpen"] == []
+    assert (await editor.run("lspAgent.undo"))["undone"] is True
+    assert "1 change undone" in await editor.told("undone")
+    assert editor.text(uri) == CODE
+    assert (await editor.run("lspAgent.redo"))["redone"] is True
     editor.client.close_document(uri)
-    assert (await editor.run("lspAgent.undo"))["notOpen"] == [uri]
+    (editor.project / editor.file).write_text(CODE.replace("old_name", "new_name"))
+    assert (await editor.run("lspAgent.undo"))["undone"] is True
+    assert (editor.project / editor.file).read_text() == CODE
 
 
 async def test_a_failed_run_is_told_in_words(editor):

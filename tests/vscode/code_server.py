@@ -1,7 +1,8 @@
 """A real VS Code (code-server and Chromium) with the extension and the server in it, driven by Playwright.
 
-`prepare` installs what is missing into `.cache/` and builds the extension; `CodeServer` is one running editor with its
-own user data; `Window` is one browser window of it. Nothing sleeps for a fixed time: everything waits for a condition.
+`prepare` installs what is missing into `.cache/` and builds the extension; `CodeServer` is the running editor, one for
+all tests; `Window` is one browser window of it, on a folder of its own. Nothing sleeps for a fixed time: everything
+waits for a condition.
 """
 
 from __future__ import annotations
@@ -106,17 +107,19 @@ def until(condition: Callable[[], Any], what: str | Callable[[], str], timeout_s
     """Wait until the condition holds; returns what it gave."""
     deadline = time.monotonic() + timeout_s
     while True:
+        # read before the condition: a slow last look still counts
+        is_over = time.monotonic() > deadline
         found = condition()
         if found:
             return found
-        if time.monotonic() > deadline:
+        if is_over:
             raise AssertionError(f"not in {timeout_s} s: {what if isinstance(what, str) else what()}")
         time.sleep(0.02)
 
 
 @dataclass
 class CodeServer:
-    """One code-server process with the extension installed."""
+    """One code-server process with the extension installed. Which server a window uses is a setting of its folder."""
 
     home: Path
     port: int
@@ -124,19 +127,19 @@ class CodeServer:
 
     @classmethod
     @contextlib.contextmanager
-    def run(cls, home: Path, extensions: Path, settings: dict[str, Any]) -> Iterator[CodeServer]:
-        """Start it with these settings of the machine and quiet ones of the user; ends with everything it started."""
-        # the settings of a server belong to its machine: a remote window reads them nowhere else
-        for folder, values in (("User", SETTINGS), ("Machine", settings)):
-            (home / "data" / folder).mkdir(parents=True)
-            (home / "data" / folder / "settings.json").write_text(json.dumps(values))
+    def run(cls, home: Path, extensions: Path) -> Iterator[CodeServer]:
+        """Start it with quiet settings of the user; ends with everything it started."""
+        (home / "data/User").mkdir(parents=True, exist_ok=True)
+        (home / "data/User/settings.json").write_text(json.dumps(SETTINGS))
         port = _free_port()
         arguments = [
             *("--auth", "none", "--bind-addr", f"127.0.0.1:{port}"),
             *("--config", str(home / "config.yaml"), "--user-data-dir", str(home / "data")),
             *("--extensions-dir", str(extensions), "--ignore-last-opened"),
             *("--disable-telemetry", "--disable-update-check", "--disable-workspace-trust"),
-            "--disable-getting-started-override",
+            *("--disable-getting-started-override", "--reconnection-grace-time", "5"),
+            # without it tests inside the extension host are silently ignored
+            *("--vscode-option", "enable-smoke-test-driver"),
         ]
         with (home / "code-server.log").open("wb") as log:
             process = subprocess.Popen(
@@ -152,11 +155,26 @@ class CodeServer:
             finally:
                 _end_group(process)
 
+    @property
+    def runtime(self) -> Path:
+        """Where sockets and process ids of kept servers are."""
+        return self.home / "run"
+
     def url(self, folder: Path, file: Path | None = None) -> str:
         """The address of a window with this folder and file open."""
-        remote = f"vscode-remote://127.0.0.1:{self.port}"
-        payload = json.dumps([["openFile", f"{remote}{file}"]] if file else [])
-        return f"http://127.0.0.1:{self.port}/?folder={quote(str(folder))}&payload={quote(payload)}"
+        return self._url(folder, [["openFile", f"{self._remote}{file}"]] if file else [])
+
+    def tests_url(self, folder: Path, tests: Path) -> str:
+        """The address of a window that runs `tests` (a module with `run`) beside the extension, unpacked."""
+        places = (("extensionDevelopmentPath", EXTENSION), ("extensionTestsPath", tests))
+        return self._url(folder, [*[[key, f"{self._remote}{path}"] for key, path in places], ["skipWelcome", "true"]])
+
+    @property
+    def _remote(self) -> str:
+        return f"vscode-remote://127.0.0.1:{self.port}"
+
+    def _url(self, folder: Path, payload: list[list[str]]) -> str:
+        return f"http://127.0.0.1:{self.port}/?folder={quote(str(folder))}&payload={quote(json.dumps(payload))}"
 
 
 def install_extension(extensions: Path, home: Path) -> None:
@@ -181,6 +199,13 @@ class Window:
     def __init__(self, page: Any) -> None:
         self.page = page
         page.set_default_timeout(STEP_MS)
+        page.on("dialog", lambda dialog: dialog.accept())
+
+    def close(self) -> None:
+        """Leave the page as a user does, so that its extension host ends at once."""
+        with contextlib.suppress(Exception):  # a page that has crashed cannot be left
+            self.page.goto("about:blank", timeout=5_000)
+        self.page.close()
 
     def open(self, url: str) -> None:
         """Load the workbench and wait for the extension."""

@@ -1,4 +1,7 @@
-/** Bundles the extension, the keeper and the chat view into dist/. `--watch` is left to the editor's tasks. */
+/**
+ * Bundles the extension, the keeper and the chat view into dist/. `--host`: the tests for the extension host, too, into
+ * build/, which is not packaged.
+ */
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -28,4 +31,14 @@ await Promise.all([
 ]);
 for (const asset of ['codicon.css', 'codicon.ttf']) {
   copyFileSync(path(`node_modules/@vscode/codicons/dist/${asset}`), path(`dist/${asset}`));
+}
+
+if (process.argv.includes('--host')) {
+  await build({
+    ...node,
+    minify: false,
+    entryPoints: [path('test/host/index.ts')],
+    outfile: path('build/host.cjs'),
+    external: ['vscode'],
+  });
 }

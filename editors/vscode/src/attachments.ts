@@ -2,8 +2,8 @@
 import * as vscode from 'vscode';
 import { readConfig } from './config.ts';
 import type { EditorState } from './editorstate.ts';
-import type { RunParams } from './protocol.ts';
-import type { Chip } from './view/messages.ts';
+import type { JsonObject, RunParams } from './protocol.ts';
+import type { Chip, Completed } from './view/messages.ts';
 
 type Attachment = NonNullable<RunParams['attachments']>[number];
 const SCHEMES = new Set(['file', 'untitled']);
@@ -91,6 +91,21 @@ export class Attachments implements vscode.Disposable {
     this.#add({ icon: 'image', label: name, title: mimeType, preview }, { type: 'image', data, mimeType });
   }
 
+  /** A text file the editor has no address of: dropped from elsewhere. */
+  addText(text: string, name: string): void {
+    this.#add({ icon: 'text', label: name, title: `${text.length} characters` }, { type: 'text', text, name });
+  }
+
+  /** What was chosen behind an `@`, once. */
+  addMention({ label, icon, detail, attachment }: Completed): void {
+    if (attachment && icon !== 'command') {
+      const title = mentionTitle(attachment) || detail || label;
+      if (!this.#added.some(({ chip }) => chip.title === title)) {
+        this.#add({ icon, label: label.replace(/^@#?/, ''), title }, attachment as unknown as Attachment);
+      }
+    }
+  }
+
   remove(id: string): void {
     this.#added = this.#added.filter(({ chip }) => chip.id !== id);
     this.#removed.add(id);
@@ -140,6 +155,12 @@ export class Attachments implements vscode.Disposable {
       subscription.dispose();
     }
   }
+}
+
+/** What tells two mentions apart. */
+function mentionTitle(attachment: JsonObject): string {
+  const { uri, position, runId, terminalId } = attachment as { [key: string]: unknown };
+  return [uri, position && JSON.stringify(position), runId, terminalId].filter(Boolean).join(' ');
 }
 
 function rangeOf(document: vscode.TextDocument, { start, end }: vscode.Range): Attachment {

@@ -5,9 +5,11 @@ import type { Changes } from './changes.ts';
 import type { Server } from './client.ts';
 import { readConfig } from './config.ts';
 import type { Conversations } from './conversations.ts';
-import { Files } from './files.ts';
 import { type Log, reason } from './log.ts';
+import { Mentions } from './mentions.ts';
 import { deleteSession, exportSession, pickFiles, pickMode, pickModel, renameSession } from './pickers.ts';
+import { called, perform } from './slash.ts';
+import type { FolderTrust } from './trust.ts';
 import type { FromView } from './view/messages.ts';
 import type { ChatView } from './view/provider.ts';
 
@@ -16,6 +18,7 @@ export interface Parts {
   readonly conversations: Conversations;
   readonly attachments: Attachments;
   readonly changes: Changes;
+  readonly trust: FolderTrust;
   readonly view: ChatView;
   readonly log: Log;
 }
@@ -24,11 +27,12 @@ type Of<T extends FromView['type']> = Extract<FromView, { type: T }>;
 
 export class Chat implements vscode.Disposable {
   readonly #parts: Parts;
-  readonly #files = new Files();
+  readonly #mentions: Mentions;
   readonly #subscription: vscode.Disposable;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#mentions = new Mentions(parts.server);
     this.#subscription = parts.view.onMessage((message) => {
       this.#take(message).catch((error: unknown) => {
         parts.log.warn(`${message.type}: ${reason(error)}`);
@@ -49,14 +53,12 @@ export class Chat implements vscode.Disposable {
   }
 
   async #take(message: FromView): Promise<void> {
-    const { conversations, attachments, changes, view } = this.#parts;
+    const { conversations, attachments, changes } = this.#parts;
     switch (message.type) {
       case 'ready':
         return;
       case 'send':
-        await conversations.send(message.text, message.how === 'default' ? readConfig().whenBusy : message.how);
-        view.post({ type: 'accepted' });
-        return;
+        return this.#send(message);
       case 'stop':
         return conversations.stop();
       case 'permit':
@@ -69,13 +71,18 @@ export class Chat implements vscode.Disposable {
         return attachments.addImage(message.data, message.mimeType, message.name);
       case 'attach':
         return attachments.addFiles(message.uris.map((uri) => vscode.Uri.parse(uri)));
-      case 'files':
-        view.post({ type: 'files', token: message.token, items: await this.#files.find(message.query) });
-        return;
+      case 'answer':
+        return conversations.answer(message.requestId, message.action, message.content);
+      case 'attachText':
+        return attachments.addText(message.text, message.name);
+      case 'attachItem':
+        return attachments.addMention(message.item);
+      case 'complete':
+        return this.#complete(message);
       case 'sessions':
         return this.#list(message.query);
       case 'session':
-        return this.#session(message);
+        return this.session(message);
       case 'fork':
         return this.#fork(conversations.active?.model.sessionId, message.messageId);
       case 'openFile':
@@ -85,11 +92,29 @@ export class Chat implements vscode.Disposable {
       case 'copy':
         return vscode.env.clipboard.writeText(message.text);
       case 'command':
-        return this.#command(message.command);
+        return this.command(message.command);
     }
   }
 
-  async #command(command: Of<'command'>['command']): Promise<void> {
+  async #send({ text, how }: Of<'send'>): Promise<void> {
+    const { conversations, view } = this.#parts;
+    const ours = text.trimStart().startsWith('/') ? await called(this.#parts, text) : undefined;
+    if (ours) {
+      await perform(this, this.#parts, ours);
+    } else {
+      await conversations.send(text, how === 'default' ? readConfig().whenBusy : how);
+    }
+    view.post({ type: 'accepted' });
+  }
+
+  async #complete({ token, text, offset }: Of<'complete'>): Promise<void> {
+    const { conversations, view } = this.#parts;
+    const found = await this.#mentions.complete(text, offset, conversations.active?.model.sessionId);
+    view.post({ type: 'completed', token, ...found });
+  }
+
+  /** What a button of the view, or a command of the same name, asks for. */
+  async command(command: Of<'command'>['command']): Promise<void> {
     const { conversations, attachments, server } = this.#parts;
     switch (command) {
       case 'new':
@@ -102,6 +127,14 @@ export class Chat implements vscode.Disposable {
         return attachments.addFiles(await pickFiles());
       case 'trust':
         return vscode.commands.executeCommand('workbench.trust.manage');
+      case 'trustFolder':
+        return this.#parts.trust.choose();
+      case 'review':
+        return this.#parts.changes.review();
+      case 'keepAll':
+        return this.#parts.changes.all('accept');
+      case 'undoAll':
+        return this.#parts.changes.all('reject');
       case 'settings':
         return vscode.commands.executeCommand('workbench.action.openSettings', '@ext:lsp-agent.lsp-agent');
       case 'restart':
@@ -130,7 +163,8 @@ export class Chat implements vscode.Disposable {
     view.post({ type: 'sessions', query, sessions, active: conversations.active?.model.sessionId ?? null });
   }
 
-  async #session({ action, id }: Of<'session'>): Promise<void> {
+  /** One of the things that can be done with a session. */
+  async session({ action, id }: Of<'session'>): Promise<void> {
     const { server, conversations } = this.#parts;
     switch (action) {
       case 'open':

@@ -21,6 +21,11 @@ import { type ClientNotifications, type ClientRequests, PROTOCOL_VERSION } from 
 
 export type ServerState = 'stopped' | 'starting' | 'running' | 'untrusted' | 'missing' | 'failed';
 
+export interface Abilities {
+  readonly hunks: boolean;
+  readonly checkpoints: boolean;
+}
+
 const STOP_MS = 6_000;
 
 export class Server implements vscode.Disposable {
@@ -48,6 +53,14 @@ export class Server implements vscode.Disposable {
 
   get client(): LanguageClient | undefined {
     return this.#client;
+  }
+
+  /** What the server said it can do beyond the ground (PROTOCOL 2). */
+  get abilities(): Abilities {
+    const { experimental } = this.#client?.initializeResult?.capabilities ?? {};
+    const agent = (experimental as { agent?: { changes?: { hunk?: boolean }; checkpoint?: object } } | undefined)
+      ?.agent;
+    return { hunks: agent?.changes?.hunk === true, checkpoints: agent?.checkpoint !== undefined };
   }
 
   /** Ask the server. Rejects when there is none, and with the server's own error. */

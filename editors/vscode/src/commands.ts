@@ -1,8 +1,11 @@
 /** The commands and code actions of the editor. Every one is a few lines: the work is elsewhere. */
 import * as vscode from 'vscode';
+import { pickMcp, pickRules } from './catalogs.ts';
 import type { Chat, Parts } from './chat.ts';
+import { pickCheckpoint } from './checkpoints.ts';
 import { readConfig } from './config.ts';
 import { doctor } from './doctor.ts';
+import { toggleFollowing } from './following.ts';
 import { reason } from './log.ts';
 import { pickMode, pickModel, pickPermission } from './pickers.ts';
 
@@ -20,12 +23,24 @@ export function registerCommands(parts: Parts, chat: Chat): vscode.Disposable[] 
     'lspAgent.editSelection': () => editSelection(chat),
     'lspAgent.fix': (uri?: vscode.Uri, range?: vscode.Range) => fix(parts, chat, uri, range),
     'lspAgent.stopRun': () => conversations.stop(),
-    'lspAgent.answerPermission': () => pickPermission(conversations),
+    'lspAgent.answerPermission': () => pickPermission(conversations, () => view.reveal('permission')),
     'lspAgent.focusPermission': () => view.reveal('permission'),
     'lspAgent.pickModel': () => pickModel(conversations),
     'lspAgent.pickMode': () => pickMode(conversations),
     'lspAgent.compact': () => chat.compact(),
     'lspAgent.reviewChanges': () => changes.review(),
+    'lspAgent.reviewRun': () => changes.review('run'),
+    'lspAgent.keepAll': () => changes.all('accept'),
+    'lspAgent.undoAll': () => changes.all('reject'),
+    'lspAgent.undoRun': () => changes.undoRun(),
+    'lspAgent.redo': () => changes.redo(),
+    'lspAgent.hunk.next': () => changes.go(1),
+    'lspAgent.hunk.previous': () => changes.go(-1),
+    'lspAgent.checkpoints': () => pickCheckpoint(server, conversations),
+    'lspAgent.trustFolder': () => parts.trust.choose(),
+    'lspAgent.mcp': () => pickMcp(server),
+    'lspAgent.rules': () => pickRules(server),
+    'lspAgent.follow': () => toggleFollowing(),
     'lspAgent.hunk.keep': (hunkId?: string) => onHunk(parts, hunkId, (id) => changes.keep(id)),
     'lspAgent.hunk.undo': (hunkId?: string) => onHunk(parts, hunkId, (id) => changes.undo(id)),
     'lspAgent.hunk.diff': (hunkId?: string) => onHunk(parts, hunkId, (id) => changes.diffOfHunk(id)),

@@ -20,6 +20,7 @@ export interface Config {
   readonly pushDiagnostics: boolean;
   readonly codeActions: boolean;
   readonly codeLens: boolean;
+  readonly follow: boolean;
 }
 
 export function readConfig(): Config {
@@ -36,6 +37,7 @@ export function readConfig(): Config {
     pushDiagnostics: settings.get<boolean>('push.diagnostics', true),
     codeActions: settings.get<boolean>('codeActions', true),
     codeLens: settings.get<boolean>('changes.codeLens', true),
+    follow: settings.get<boolean>('follow', false),
   };
 }
 

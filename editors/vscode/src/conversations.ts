@@ -4,11 +4,12 @@ import type { LanguageClient } from 'vscode-languageclient/node';
 import type { Attachments } from './attachments.ts';
 import type { Server } from './client.ts';
 import { type Log, reason } from './log.ts';
-import type { EventParams, ModelEntry, RunCompleteParams } from './protocol.ts';
+import type { EventParams, Json, ModelEntry, RunCompleteParams } from './protocol.ts';
 import { Remembered } from './remembering.ts';
-import { attached, describe } from './restoring.ts';
+import { attached, childrenOf, describe } from './restoring.ts';
 import { type Effect, Session } from './session.ts';
 import type { Labels, QueueOp, Streamed } from './view/messages.ts';
+import { type Decisions, decisionsOf } from './viewmodel.ts';
 
 export type How = 'queue' | 'steer' | 'interrupt';
 
@@ -17,6 +18,7 @@ export class Conversations implements vscode.Disposable {
   readonly #streamed = new vscode.EventEmitter<Streamed>();
   readonly #effects = new vscode.EventEmitter<{ readonly session: Session; readonly effects: readonly Effect[] }>();
   readonly #raw = new vscode.EventEmitter<EventParams>();
+  readonly #attached = new vscode.EventEmitter<string>();
   /** Another session is shown, or the one that is shown was loaded anew. */
   readonly onReplaced = this.#replaced.event;
   /** Something came for the session that is shown. */
@@ -25,6 +27,8 @@ export class Conversations implements vscode.Disposable {
   readonly onEffects = this.#effects.event;
   /** Every event as it came. */
   readonly onEvent = this.#raw.event;
+  /** A session was loaded, with everything up to now. */
+  readonly onAttached = this.#attached.event;
   readonly sessions = new Map<string, Session>();
   #activeId: string | undefined;
   #attaching = new Set<string>();
@@ -65,7 +69,13 @@ export class Conversations implements vscode.Disposable {
 
   /** How many questions wait for the user, in all sessions. */
   get waiting(): number {
-    return [...this.sessions.values()].reduce((sum, session) => sum + session.model.pending.length, 0);
+    return this.decisions().reduce((sum, { permissions, questions }) => sum + permissions.length + questions.length, 0);
+  }
+
+  /** What waits for the user, the session that is shown first. */
+  decisions(): Decisions[] {
+    const others = [...this.sessions.values()].filter((session) => session !== this.active);
+    return [...(this.active ? [this.active] : []), ...others].map(({ model }) => decisionsOf(model));
   }
 
   get isBusy(): boolean {
@@ -122,6 +132,15 @@ export class Conversations implements vscode.Disposable {
     });
   }
 
+  /** Answer a question of the model; `content` by the keys of its questions. */
+  async answer(requestId: string, action: 'accept' | 'decline' | 'cancel', content?: Json): Promise<void> {
+    const answered = { requestId, action, ...(content === undefined ? {} : { content }) };
+    const { accepted, outcome } = await this.#server.call('agent/question/respond', answered);
+    if (!accepted && outcome === undefined) {
+      throw new Error('The answer does not fit the question.');
+    }
+  }
+
   async queue(op: QueueOp, messageId: string, prompt?: string, index?: number): Promise<void> {
     const session = this.active;
     if (session) {
@@ -165,6 +184,13 @@ export class Conversations implements vscode.Disposable {
     }
   }
 
+  /** Load the session that is shown anew: its messages are not what they were. */
+  async reload(): Promise<void> {
+    if (this.active) {
+      await this.#attach(new Session(this.active.model.sessionId));
+    }
+  }
+
   async #newWithWishes(): Promise<Session | undefined> {
     if (this.#wishes.size === 0) {
       return undefined;
@@ -197,8 +223,9 @@ export class Conversations implements vscode.Disposable {
   }
 
   #event(params: EventParams): void {
-    const session = this.sessions.get(params.sessionId);
-    if (!session || this.#attaching.has(params.sessionId)) {
+    const session =
+      this.sessions.get(params.sessionId) ?? [...this.sessions.values()].find((each) => each.holds(params));
+    if (!session || this.#attaching.has(session.model.sessionId)) {
       return;
     }
     const effects = session.apply(params);
@@ -242,7 +269,9 @@ export class Conversations implements vscode.Disposable {
       this.sessions.set(sessionId, restored);
       this.#replaced.fire(this.active);
       describe(restored, await this.#server.call('agent/session/get', { sessionId }));
+      await this.#attachChildren(restored);
       this.#replaced.fire(this.active);
+      this.#attached.fire(sessionId);
     } catch (error) {
       this.#log.warn(`session ${sessionId} cannot be opened: ${reason(error)}`);
       await this.forget(sessionId);
@@ -251,8 +280,29 @@ export class Conversations implements vscode.Disposable {
     }
   }
 
+  /** Sub-agents are sessions of their own: what they have done so far is asked of each. */
+  async #attachChildren(session: Session): Promise<void> {
+    for (const { sessionId, toolCallId } of childrenOf(session)) {
+      try {
+        const known = session.tool(toolCallId)?.child;
+        const child = known ? new Session(known) : new Session(sessionId);
+        const asked = { sessionId, afterSeq: child.model.seq };
+        session.adopt(toolCallId, attached(child, await this.#server.call('agent/session/attach', asked)));
+      } catch (error) {
+        this.#log.debug(`sub-agent ${sessionId}: ${reason(error)}`); // a call that never began has none
+      }
+    }
+  }
+
   dispose(): void {
-    for (const each of [...this.#subscriptions, this.#replaced, this.#streamed, this.#effects, this.#raw]) {
+    for (const each of [
+      ...this.#subscriptions,
+      this.#replaced,
+      this.#streamed,
+      this.#effects,
+      this.#raw,
+      this.#attached,
+    ]) {
       each.dispose();
     }
   }

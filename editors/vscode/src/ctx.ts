@@ -2,19 +2,23 @@
 import * as vscode from 'vscode';
 import { Attachments } from './attachments.ts';
 import { Changes } from './changes.ts';
-import { Chat } from './chat.ts';
+import { Chat, type Parts } from './chat.ts';
 import { Server } from './client.ts';
 import { registerCommands } from './commands.ts';
 import { affectsServer, affectsUs } from './config.ts';
 import { Conversations } from './conversations.ts';
 import { askEditor } from './editorlsp.ts';
 import { EditorState } from './editorstate.ts';
+import { Following } from './following.ts';
+import { Journal } from './journal.ts';
 import { createLog, reason } from './log.ts';
 import type { EditorLspParams } from './protocol.ts';
 import { StatusBar } from './status.ts';
+import { FolderTrust } from './trust.ts';
 import { ChatView, VIEW_ID } from './view/provider.ts';
 
 export class Ctx {
+  readonly parts: Parts;
   readonly #server: Server;
 
   constructor(context: vscode.ExtensionContext) {
@@ -23,14 +27,16 @@ export class Ctx {
     const state = new EditorState(server);
     const attachments = new Attachments(state);
     const conversations = new Conversations(server, attachments, context, log);
-    const changes = new Changes(server, conversations);
+    const changes = new Changes(new Journal(server), conversations, log);
     const view = new ChatView(context.extensionUri, server, conversations, attachments);
-    const parts = { server, conversations, attachments, changes, view, log };
+    const trust = new FolderTrust(server, view, log);
+    const parts = { server, conversations, attachments, changes, trust, view, log };
     const chat = new Chat(parts);
     const restart = (): void => {
       server.restart().catch((error: unknown) => log.error(`restart: ${reason(error)}`));
     };
     this.#server = server;
+    this.parts = parts;
     context.subscriptions.push(
       log,
       server,
@@ -40,7 +46,9 @@ export class Ctx {
       changes,
       view,
       chat,
-      new StatusBar(server, conversations),
+      trust,
+      new Following(conversations),
+      new StatusBar(server, conversations, trust),
       ...registerCommands(parts, chat),
       vscode.window.registerWebviewViewProvider(VIEW_ID, view),
       server.onClient((client) => {

@@ -1,7 +1,7 @@
-/** Files for `@` in the prompt: open ones first, then the workspace's, best match first. */
+/** Files for `@` in the prompt, where the server offers none: open ones first, then the workspace's, best match first. */
 import * as vscode from 'vscode';
 import { rank } from './matching.ts';
-import type { FileItem } from './view/messages.ts';
+import type { Completed } from './view/messages.ts';
 
 const SCANNED = 4000;
 const SHOWN = 20;
@@ -11,7 +11,7 @@ export class Files {
   #known: readonly vscode.Uri[] = [];
   #readAt = 0;
 
-  async find(query: string): Promise<FileItem[]> {
+  async find(query: string): Promise<Completed[]> {
     if (Date.now() - this.#readAt > FRESH_MS) {
       this.#known = await vscode.workspace.findFiles('**/*', undefined, SCANNED);
       this.#readAt = Date.now();
@@ -22,7 +22,13 @@ export class Files {
       .slice(0, SHOWN)
       .map(([uri, path]) => {
         const cut = path.lastIndexOf('/') + 1;
-        return { uri, label: path.slice(cut), detail: path.slice(0, cut) };
+        return {
+          label: path.slice(cut),
+          detail: path.slice(0, cut),
+          text: /\s/.test(path) ? `@"${path}"` : `@${path}`,
+          icon: 'file',
+          attachment: { type: 'buffer', uri },
+        };
       });
   }
 }

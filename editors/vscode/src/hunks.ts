@@ -3,6 +3,7 @@
 export interface Mark {
   readonly hunkId: string;
   readonly uri: string;
+  readonly sessionId: string;
   readonly toolCallId: string | null;
   readonly oldText: string;
   readonly newText: string;
@@ -44,4 +45,20 @@ export function countLines(text: string): number {
 export function isUntouched(mark: Mark, textOfLines: (line: number, count: number) => string): boolean {
   const now = textOfLines(mark.line, mark.lines).replaceAll('\r\n', '\n');
   return now === mark.newText || `${now}\n` === mark.newText || now === `${mark.newText}\n`;
+}
+
+export interface Placed {
+  readonly oldText: string;
+  /** Zero-based lines of the text of today; the second one is not part of it. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The text as it was before these changes: their lines put back, the last ones first. */
+export function withoutHunks(text: string, hunks: readonly Placed[]): string {
+  const lines = text.split(/(?<=\n)/);
+  for (const { oldText, from, to } of [...hunks].sort((one, other) => other.from - one.from)) {
+    lines.splice(from, to - from, oldText);
+  }
+  return lines.join('');
 }

@@ -36,12 +36,14 @@ export async function pickMode(conversations: Conversations): Promise<void> {
   }
 }
 
-/** Answer the oldest open question without the mouse or the chat. */
-export async function pickPermission(conversations: Conversations): Promise<void> {
-  const asked = [conversations.active, ...conversations.sessions.values()].flatMap(
-    (session) => session?.model.pending ?? [],
-  )[0];
+/** Answer what was asked first without the mouse or the chat; a question with a form is answered in the chat. */
+export async function pickPermission(conversations: Conversations, form: () => Promise<void>): Promise<void> {
+  const decisions = conversations.decisions();
+  const asked = decisions.flatMap(({ permissions }) => permissions)[0];
   if (!asked) {
+    if (decisions.some(({ questions }) => questions.length > 0)) {
+      return form();
+    }
     vscode.window.showInformationMessage('The agent is not asking for anything.');
     return;
   }

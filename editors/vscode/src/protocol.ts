@@ -162,9 +162,13 @@ export interface ClientInfo {
 
 /** A command a user can call by name. */
 export interface CommandEntry {
+  action?: string | null | undefined;
   description: string;
   hint?: string | null | undefined;
   name: string;
+  problem?: string | null | undefined;
+  source?: string | null | undefined;
+  uri?: string | null | undefined;
 }
 
 /** Sorted by name. */
@@ -387,7 +391,9 @@ export interface MentionCompleteParams {
 
 /** Best first. */
 export interface MentionCompleteResult {
+  end?: number | undefined;
   items: MentionItem[];
+  start?: number | undefined;
 }
 
 /** One thing that can be mentioned, and the attachment that goes with it. */
@@ -544,10 +550,13 @@ export interface PromptAbilities {
 /** A question of the model. `content` of the answer fits `schema`, a flat JSON Schema object, where there is one. */
 export interface QuestionRecord {
   createdAt: string;
+  description?: string | null | undefined;
   message: string;
   options?: JsonObject[] | null | undefined;
+  questions?: JsonObject[] | null | undefined;
   requestId: string;
   runId: string | null;
+  schema?: JsonObject | null | undefined;
   sessionId: string;
   toolCallId?: string | null | undefined;
 }
@@ -555,10 +564,13 @@ export interface QuestionRecord {
 /** D. The record. */
 export interface QuestionRequested {
   createdAt: string;
+  description?: string | null | undefined;
   message: string;
   options?: JsonObject[] | null | undefined;
+  questions?: JsonObject[] | null | undefined;
   requestId: string;
   runId: string | null;
+  schema?: JsonObject | null | undefined;
   sessionId: string;
   sessionUpdate: "question_requested";
   toolCallId?: string | null | undefined;
@@ -649,13 +661,19 @@ export interface Resync {
 export interface RuleEntry {
   active: boolean;
   name: string;
+  problem?: string | null | undefined;
+  scope?: string | null | undefined;
+  tokens?: number | undefined;
   uri: string;
 }
 
 /** In the order they are given to the model. */
 export interface RulesListResult {
+  maxTokens?: number | undefined;
   nextCursor?: string | null | undefined;
   rules: RuleEntry[];
+  skills?: SkillEntry[] | undefined;
+  tokens?: number | undefined;
 }
 
 /** Runs. */
@@ -922,6 +940,16 @@ export interface Shell {
   type: "shell";
 }
 
+/** A skill the model may read. */
+export interface SkillEntry {
+  active: boolean;
+  description: string;
+  name: string;
+  problem?: string | null | undefined;
+  scope: string;
+  uri: string;
+}
+
 /** D. What the session does. */
 export interface StateUpdate {
   sessionUpdate: "state_update";
@@ -1126,8 +1154,12 @@ export interface TrustGetParams {
   root?: string | null | undefined;
 }
 
-/** Whether the root is trusted. */
+/** Whether the root is trusted, and what that admits. `files`: what the agent would obey. `changed`: of these, what is new or different since. `hidden`: what holds characters nobody can see. `complete` false: there is more than was looked at. */
 export interface TrustResult {
+  changed?: string[] | undefined;
+  complete?: boolean | undefined;
+  files?: string[] | undefined;
+  hidden?: string[] | undefined;
   root: string;
   trusted: boolean;
 }

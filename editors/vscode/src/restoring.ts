@@ -4,6 +4,26 @@ import { Session } from './session.ts';
 
 type Fields = { readonly [key: string]: unknown };
 
+const SUB_AGENTS = new Set(['agent', 'agentic_fetch']);
+/** How many sub-agents are looked at again after a restart, the last ones. */
+const MAX_CHILDREN = 20;
+
+export interface ChildId {
+  readonly sessionId: string;
+  readonly toolCallId: string;
+}
+
+/** The sub-agents a session has had, by the names the server gives them (see lsp_agent/agent/child_ids.py). */
+export function childrenOf(session: Session): ChildId[] {
+  const calls = session.model.messages.flatMap((message) =>
+    message.tools.filter(({ name }) => SUB_AGENTS.has(name)).map(({ id }) => ({ messageId: message.id, id })),
+  );
+  return calls
+    .filter(({ id }) => /^[\w.:-]{1,100}$/.test(id))
+    .slice(-MAX_CHILDREN)
+    .map(({ messageId, id }) => ({ sessionId: `${messageId}$$${id}`, toolCallId: id }));
+}
+
 /** The session as `agent/session/attach` answers: the same for a replay, a new one for a snapshot. */
 export function attached(session: Session, result: SessionAttachResult): Session {
   let restored = session;
@@ -22,6 +42,11 @@ export function attached(session: Session, result: SessionAttachResult): Session
     restored.model.state = 'running';
   }
   restored.model.pending = [...result.pending.permissions];
+  if (result.pending.questions.length > 0) {
+    restored.model.questions = [...result.pending.questions];
+  } else {
+    delete restored.model.questions;
+  }
   return restored;
 }
 

@@ -4,6 +4,8 @@
  * Pure: no `vscode`, no DOM, no clock, so that the extension host, the chat view and the tests share it, and recorded
  * transcripts (tests/fixtures/transcripts) feed it and the Neovim plugin alike. The view model is the state itself.
  */
+
+import { Children, type Held } from './children.ts';
 import {
   type ChangedFile,
   type ConfigOption,
@@ -12,6 +14,7 @@ import {
   PASSING,
   type PermissionRecord,
   type PlanEntry,
+  type QuestionRecord,
   type QueueItem,
   type RunCompleteParams,
 } from './protocol.ts';
@@ -27,7 +30,7 @@ export type Effect =
   | { readonly op: 'notice'; readonly notice: Notice }
   | { readonly op: 'complete'; readonly complete: RunCompleteParams }
   | { readonly op: 'compaction'; readonly status: string }
-  | { readonly op: 'permission' | 'queue' | 'state' | 'usage' | 'title' | 'plan' | 'options' | 'changes' };
+  | { readonly op: 'permission' | 'question' | 'queue' | 'state' | 'usage' | 'title' | 'plan' | 'options' | 'changes' };
 
 type Fields = { readonly [key: string]: unknown };
 
@@ -37,25 +40,39 @@ export class Session {
   /** How many messages at the beginning came from what is stored. */
   stored = 0;
   readonly #messages = new Map<string, Message>();
-  readonly #tools = new Map<string, { readonly message: Message; readonly tool: Tool }>();
+  readonly #tools = new Map<string, Held>();
+  readonly #children: Children;
 
   constructor(model: string | ViewModel, activeRun?: string) {
     this.model = typeof model === 'string' ? emptyModel(model) : model;
     this.activeRun = activeRun;
+    this.#children = new Children(
+      this.model.sessionId,
+      (child) => new Session(child),
+      (id) => this.#tools.get(id),
+    );
     for (const message of this.model.messages) {
       this.#messages.set(message.id, message);
       for (const tool of message.tools) {
         this.#tools.set(tool.id, { message, tool });
+        this.#children.restore(tool);
       }
     }
   }
 
-  /** Take in one `agent/event`. A durable event known already, and events of another session, change nothing. */
+  /**
+   * Take in one `agent/event`, of this session or of a sub-agent below it.
+   *
+   * A durable event known already, and events of other sessions, change nothing.
+   */
   apply(event: EventParams): Effect[] {
     const update = event.update as unknown as Fields;
     const kind = update['sessionUpdate'];
-    if (event.sessionId !== this.model.sessionId || typeof kind !== 'string') {
+    if (typeof kind !== 'string') {
       return [];
+    }
+    if (event.sessionId !== this.model.sessionId) {
+      return this.#children.apply(event);
     }
     if (!PASSING.has(kind)) {
       if (event.seq <= this.model.seq) {
@@ -82,6 +99,16 @@ export class Session {
       this.activeRun = undefined;
     }
     return [{ op: 'complete', complete: params }];
+  }
+
+  /** Whether the event is of this session or of a sub-agent below it. */
+  holds(event: EventParams): boolean {
+    return event.sessionId === this.model.sessionId || this.#children.holds(event);
+  }
+
+  /** This session is that of the call's sub-agent. */
+  adopt(toolCallId: string, child: Session): void {
+    this.#children.adopt(toolCallId, child);
   }
 
   message(id: string): Message | undefined {
@@ -149,6 +176,10 @@ export class Session {
       case 'permission_resolved':
         this.#forget(text(update['requestId']));
         return [{ op: 'permission' }];
+      case 'question_requested':
+        return this.#questions(update, text(update['requestId']));
+      case 'question_resolved':
+        return this.#questions(undefined, text(update['requestId']));
       case 'notice':
         return this.#notice(update);
       case 'resync':
@@ -276,6 +307,21 @@ export class Session {
     this.#forget(permission.requestId);
     this.model.pending.push(permission);
     return [{ op: 'permission' }];
+  }
+
+  /** The open questions without one, and with `asked` as the last. */
+  #questions(asked: Fields | undefined, requestId: string): Effect[] {
+    const open = (this.model.questions ?? []).filter((record) => record.requestId !== requestId);
+    if (asked) {
+      const { sessionUpdate: _, ...record } = asked;
+      open.push(record as unknown as QuestionRecord);
+    }
+    if (open.length > 0) {
+      this.model.questions = open;
+    } else {
+      delete this.model.questions;
+    }
+    return [{ op: 'question' }];
   }
 
   #forget(requestId: string): void {

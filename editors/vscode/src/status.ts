@@ -2,22 +2,26 @@
 import * as vscode from 'vscode';
 import type { Server } from './client.ts';
 import type { Conversations } from './conversations.ts';
+import type { FolderTrust } from './trust.ts';
 
 export class StatusBar implements vscode.Disposable {
   readonly #item = vscode.window.createStatusBarItem('lspAgent.status', vscode.StatusBarAlignment.Right, 90);
   readonly #subscriptions: vscode.Disposable[];
   readonly #server: Server;
   readonly #conversations: Conversations;
+  readonly #trust: FolderTrust;
 
-  constructor(server: Server, conversations: Conversations) {
+  constructor(server: Server, conversations: Conversations, trust: FolderTrust) {
     this.#server = server;
     this.#conversations = conversations;
+    this.#trust = trust;
     this.#item.name = 'LSP Agent';
     this.#subscriptions = [
       server.onState(() => this.#show()),
+      trust.onChange(() => this.#show()),
       conversations.onReplaced(() => this.#show()),
       conversations.onEffects(({ effects }) => {
-        if (effects.some(({ op }) => ['state', 'permission', 'usage', 'complete'].includes(op))) {
+        if (effects.some(({ op }) => ['state', 'permission', 'question', 'usage', 'complete'].includes(op))) {
           this.#show();
         }
       }),
@@ -45,8 +49,9 @@ export class StatusBar implements vscode.Disposable {
       running && waiting > 0 ? new vscode.ThemeColor('statusBarItem.warningBackground') : undefined;
     const usage = active?.model.usage;
     const lines = [
-      `Agent: ${running ? (waiting > 0 ? 'waiting for your permission' : isBusy ? 'working' : 'ready') : state}`,
+      `Agent: ${running ? (waiting > 0 ? 'waiting for your answer' : isBusy ? 'working' : 'ready') : state}`,
       this.#server.detail,
+      this.#trust.status,
       usage ? `${usage.usedTokens.toLocaleString()} tokens, $${usage.costUsd.toFixed(4)}` : '',
     ];
     this.#item.tooltip = lines.filter(Boolean).join('\n');

@@ -5,6 +5,7 @@ import type {
   Finish,
   PermissionRecord,
   PlanEntry,
+  QuestionRecord,
   QueueItem,
   RunFailure,
 } from './protocol.ts';
@@ -21,6 +22,8 @@ export interface Tool {
   /** Text of the result, or of its chunks so far. */
   output: string;
   locations?: unknown;
+  /** What the sub-agent of this call does: a session of its own. */
+  child?: ViewModel;
 }
 
 export interface Message {
@@ -72,6 +75,8 @@ export interface ViewModel {
   messages: Message[];
   queue: Queue;
   pending: PermissionRecord[];
+  /** Absent when nothing is asked. */
+  questions?: QuestionRecord[];
   usage?: Usage;
   plan: PlanEntry[];
   options: ConfigOption[];
@@ -96,4 +101,24 @@ export function emptyModel(sessionId: string): ViewModel {
     notices: [],
     completes: [],
   };
+}
+
+/** What waits for the user, in a session and in the sub-agents below it. */
+export interface Decisions {
+  readonly permissions: readonly PermissionRecord[];
+  readonly questions: readonly QuestionRecord[];
+}
+
+export function decisionsOf(model: ViewModel): Decisions {
+  const below = model.messages
+    .flatMap(({ tools }) => tools)
+    .flatMap(({ child }) => (child ? [decisionsOf(child)] : []));
+  return {
+    permissions: unique([...model.pending, ...below.flatMap(({ permissions }) => permissions)]),
+    questions: unique([...(model.questions ?? []), ...below.flatMap(({ questions }) => questions)]),
+  };
+}
+
+function unique<T extends { requestId: string }>(records: readonly T[]): T[] {
+  return [...new Map(records.map((record) => [record.requestId, record])).values()];
 }

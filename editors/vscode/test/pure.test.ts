@@ -25,7 +25,16 @@ test('a cut never moves back, however the text arrives', () => {
 });
 
 function mark(line: number, newText: string): Mark {
-  return { hunkId: 'h', uri: 'u', toolCallId: null, oldText: '', newText, line, lines: countLines(newText) };
+  return {
+    hunkId: 'h',
+    uri: 'u',
+    sessionId: 's1',
+    toolCallId: null,
+    oldText: '',
+    newText,
+    line,
+    lines: countLines(newText),
+  };
 }
 
 test('marks move with what is typed before them and stay for what is typed behind', () => {

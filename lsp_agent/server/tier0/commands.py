@@ -18,6 +18,7 @@ from lsp_agent.server.frozen import FrozenDocuments
 from lsp_agent.server.server import AgentServer
 from lsp_agent.server.tier0.choices import Choices
 from lsp_agent.server.tier0.companion import Companion
+from lsp_agent.server.tier0.decisions import Decisions
 from lsp_agent.server.tier0.documents import companion_of, open_prompt, open_transcript
 from lsp_agent.server.tier0.folder import PROMPT_HEAD, prompt_of
 from lsp_agent.server.tier0.run_line import one_line
@@ -38,6 +39,7 @@ class Commands:
         self._server = server
         self._connection = connection
         self._choices = Choices(server, connection)
+        self._decisions = Decisions(server, connection)
 
     def table(self) -> dict[str, Any]:
         """Name → coroutine function over the command's arguments and the client's progress token."""
@@ -49,6 +51,7 @@ class Commands:
             "lspAgent.reject": self.reject,
             "lspAgent.permissions": self.permissions,
             "lspAgent.undo": self.undo,
+            "lspAgent.redo": self.redo,
             "lspAgent.status": self.status,
             "lspAgent.transcript": self.transcript,
             "lspAgent.prompt": self.prompt,
@@ -163,12 +166,32 @@ class Commands:
         return {"cancelled": list(done.run_ids), "notRunning": list(done.not_running)}
 
     async def accept(self, arguments: Arguments, _token: Token = None) -> dict[str, Any]:
-        """`[requestId?, optionId?]`: allow the oldest question, or the one named, once or as the option says."""
-        return self._decide(arguments, "allow_once")
+        """`[requestId?, optionId?]`: allow the oldest question, or the one named, once or as the option says.
+
+        `[{hunkId | uri | runId, sessionId?}]`, or no question waits: keep changes of the agent.
+        """
+        return await self._answer("accept", arguments, "allow_once")
 
     async def reject(self, arguments: Arguments, _token: Token = None) -> dict[str, Any]:
-        """`[requestId?, optionId?, message?]`: refuse it; a message goes to the model and the run goes on."""
-        return self._decide(arguments, "reject_once")
+        """`[requestId?, optionId?, message?]`: refuse it; a message goes to the model and the run goes on.
+
+        `[{hunkId | uri | runId, sessionId?, comment?}]`, or no question waits: take changes of the agent back.
+        """
+        return await self._answer("reject", arguments, "reject_once")
+
+    async def _answer(self, action: str, arguments: Arguments, otherwise: str) -> dict[str, Any]:
+        """A question goes before changes, unless changes are named."""
+        named = next((value for value in arguments[:1] if isinstance(value, dict)), None)
+        is_asked = any(isinstance(value, str) and value for value in arguments)
+        waits = is_asked or bool(companion_of(self._connection).pending())
+        if named is None and (waits or not await self._decisions.has_pending()):
+            return self._decide(arguments, otherwise)
+        return await self._review(action, named)
+
+    async def _review(self, action: str, named: object) -> dict[str, Any]:
+        result = await self._decisions.decide(action, named)
+        self._say(str(result["message"]))
+        return {**result, "accepted": bool(result["done"])}
 
     def _decide(self, arguments: Arguments, otherwise: str) -> dict[str, Any]:
         core = self._core()
@@ -199,17 +222,17 @@ class Commands:
             self._say("no question waits for an answer")
         return {"pending": [record["title"] for record in pending]}
 
-    async def undo(self, _arguments: Arguments, _token: Token = None) -> dict[str, Any]:
-        """Says who can undo: the editor, whose history holds each edit as one step."""
-        session_id = self._connection.last_session
-        changed = companion_of(self._connection).changed(session_id) if session_id is not None else []
-        closed = [uri for uri in changed if self._connection.documents.get(uri) is None]
-        text = "this undoes nothing: use your editor's own undo in the changed file, one step an edit of the agent."
-        if closed:
-            names = ", ".join(uri.rpartition("/")[2] for uri in closed[:5])
-            text += f" Not open now, so changed on disk or closed since: {names}."
-        self._say(text)
-        return {"undone": False, "message": text, "changed": changed, "notOpen": closed}
+    async def undo(self, arguments: Arguments, _token: Token = None) -> dict[str, Any]:
+        """`[{hunkId | uri | runId, sessionId?}?]`: take back the newest decision, or what the newest run changed."""
+        self._core()
+        result = await self._review("undo", arguments[0] if arguments else None)
+        return {**result, "undone": bool(result["done"])}
+
+    async def redo(self, arguments: Arguments, _token: Token = None) -> dict[str, Any]:
+        """The same argument: do again what the last undo took back."""
+        self._core()
+        result = await self._review("redo", arguments[0] if arguments else None)
+        return {**result, "redone": bool(result["done"])}
 
     async def status(self, _arguments: Arguments, _token: Token = None) -> dict[str, Any]:
         """What `agent/status` says of all sessions."""

@@ -7,7 +7,7 @@ It listens to the sessions this editor started, in place of the editor itself: a
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from lsp_agent.domain.errors import AgentError, RequestRejected
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.core import Core
 from lsp_agent.server.tier0.folder import Folder
+from lsp_agent.server.tier0.hints import Hints, Mark
 from lsp_agent.server.tier0.progress import Progress
 from lsp_agent.server.tier0.run_line import RunLine, one_line
 from lsp_agent.server.tier0.transcript import Transcript
@@ -57,6 +58,8 @@ class Companion:
         self._core = core
         self._sessions: dict[str, _Session] = {}
         self._folder: Folder | None = None
+        changes: Any = getattr(core, "changes", None)
+        self._hints = Hints(connection, changes.review) if changes is not None else None
         self._has_offered = False
         self.about: dict[str, Any] | None = None
         """What the prompt document is about: `{uri, range}` of the action that opened it."""
@@ -112,6 +115,10 @@ class Companion:
         """What goes on in a session; empty when nothing does."""
         session = self._sessions.get(session_id)
         return session.line.text if session is not None and session.is_running else ""
+
+    def marks(self, uri: str) -> Sequence[Mark]:
+        """The agent's changes that wait for a decision in a document."""
+        return self._hints.marks(uri) if self._hints is not None else ()
 
     def changed(self, session_id: str) -> list[str]:
         """URIs the session's runs have changed since this editor follows it."""
@@ -187,7 +194,10 @@ class Companion:
             level = {"error": 1, "warning": 2}.get(str(update.get("level")), 3)
             self._connection.show(f"Agent: {one_line(str(update.get('message')), FIRST_LINE_CHARS)}", level=level)
         if kind == "changes_update":
-            session.changed.update({str(file["uri"]): None for file in update.get("files", ()) if "uri" in file})
+            files = [file for file in update.get("files", ()) if "uri" in file]
+            session.changed.update({str(file["uri"]): None for file in files})
+            if self._hints is not None:
+                self._hints.heard(session_id, files)
         session.line.take(update)
         self._moved(session)
 

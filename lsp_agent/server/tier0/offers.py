@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lsp_agent.server.tier0.hints import Mark
 from lsp_agent.server.tier0.marker import Marker
 from lsp_agent.server.tier0.run_line import one_line
 
@@ -38,13 +39,15 @@ class Facts:
     is_prompt: bool = False
     has_plugin: bool = False
     """The editor has its own chat: no prompt document, no transcript."""
+    marks: Sequence[Mark] = ()
+    """The agent's changes that wait in this document."""
     about: str = ""
     """Name of what a sent prompt will have attached."""
 
 
 def offers(facts: Facts, only: Sequence[str] | None) -> list[Offer]:
     """In the order they are shown. `only`: kinds asked for, each with those below it."""
-    found = _answers(facts.pending)
+    found = [*_answers(facts.pending), *_reviews(facts)]
     if facts.is_prompt:
         about = f" (about {facts.about})" if facts.about else ""
         found.append(Offer(f"Agent: send{about}", QUICK_FIX, "lspAgent.send"))
@@ -90,6 +93,25 @@ def _answers(pending: Sequence[Mapping[str, Any]]) -> list[Offer]:
             found.append(Offer(f"Agent: {option['name']}: {what}", QUICK_FIX, command, arguments, is_models=False))
     if pending:
         found.append(Offer("Agent: show the question again", QUICK_FIX, "lspAgent.permissions", is_models=False))
+    return found
+
+
+def _reviews(facts: Facts) -> list[Offer]:
+    """What the user may decide about the agent's changes: those on the lines asked about, then all of the file."""
+    first, last = (int(facts.place["range"][end]["line"]) for end in ("start", "end"))
+    found = []
+    for mark in [mark for mark in facts.marks if mark.meets(first, last)][:PENDING_SHOWN]:
+        where = f"line {mark.start + 1}"
+        for word, command in (("keep", "lspAgent.accept"), ("take back", "lspAgent.reject")):
+            title = f"Agent: {word} this change ({where})"
+            found.append(Offer(title, QUICK_FIX, command, [mark.target], fixes=True, is_models=False))
+    sessions = dict.fromkeys(mark.session_id for mark in facts.marks)
+    if found and len(facts.marks) > 1:
+        for session_id in sessions:
+            target = {"uri": facts.place["uri"], "sessionId": session_id}
+            for word, command in (("keep", "lspAgent.accept"), ("take back", "lspAgent.reject")):
+                title = f"Agent: {word} all changes of this file"
+                found.append(Offer(title, QUICK_FIX, command, [target], is_models=False))
     return found
 
 

@@ -34,22 +34,30 @@ local function visual(bufnr, first, last, encoding)
   }
 end
 
----Files named with `@path` in a prompt that exist below the root.
+---What a prompt mentions: what was chosen in the input, and files named with `@path` that exist below the root.
+---@param chat lsp_agent.Chat
 ---@param prompt string
----@param root string
 ---@return lsp_agent.Json[]
-function M.mentioned(prompt, root)
+function M.mentioned(chat, prompt)
   local found, seen = {}, {}
+  for word, attachment in pairs(chat.mentioned) do
+    local from, to = prompt:find(word, 1, true)
+    if from and (prompt:sub(to + 1, to + 1) == '' or prompt:sub(to + 1):match('^[%s%p]')) then
+      seen[vim.fs.joinpath(chat.root, (word:gsub('^@"?', ''):gsub('"$', '')))] = true
+      table.insert(found, attachment)
+    end
+  end
   for path in (' ' .. prompt):gmatch('%s@([^%s]+)') do
     local trimmed = path:gsub('[.,;:!?)]+$', '')
     for _, candidate in ipairs({ path, trimmed }) do
-      local full = vim.fs.joinpath(root, candidate)
+      local full = vim.fs.joinpath(chat.root, candidate)
       if not seen[full] and vim.fn.filereadable(full) == 1 then
         seen[full] = true
         table.insert(found, { type = 'file', uri = vim.uri_from_fname(full) })
       end
     end
   end
+  chat.mentioned = {}
   return found
 end
 
@@ -59,7 +67,7 @@ end
 ---@param lines { first: integer, last: integer }? One-based lines of the command
 ---@return lsp_agent.Json[]
 function M.collect(chat, prompt, bufnr, lines)
-  local found = M.mentioned(prompt, chat.root)
+  local found = M.mentioned(chat, prompt)
   if not bufnr then
     return found
   end

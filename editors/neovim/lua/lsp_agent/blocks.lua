@@ -1,12 +1,16 @@
 -- The lines a chat shows for each thing of the view model. Pure: view model in, lines out.
 
+local deciding = require('lsp_agent.deciding')
 local fold = require('lsp_agent.session')
+local forms = require('lsp_agent.form')
 
 local M = {}
 
 local MAX_OUTPUT_LINES = 400
+local MAX_CHILD_LINES = 200
 M.THOUGHT_PREFIX = '  ┊ '
 M.OUTPUT_PREFIX = '  │ '
+M.CHILD_PREFIX = '  ╎ '
 
 local MARKS = {
   pending = '·',
@@ -69,21 +73,65 @@ function M.thought(message)
   return vim.list_extend(lines, lines_of(fold.text(message, 'thought'), M.THOUGHT_PREFIX))
 end
 
----One line that tells what and how it went, and below it, folded, what came out.
+---@param lines string[]
+---@param more string[]
+---@param limit integer
+local function extend(lines, more, limit)
+  for index = 1, math.min(#more, limit) do
+    lines[#lines + 1] = more[index]
+  end
+  if #more > limit then
+    lines[#lines + 1] = ('%s… %d more lines'):format(M.OUTPUT_PREFIX, #more - limit)
+  end
+end
+
 ---@param tool lsp_agent.LiveTool
----@return string[]
-function M.tool(tool)
+---@return string
+local function head(tool)
   local title = (tool.title ~= '' and tool.title or tool.name):gsub('\n', ' ')
-  local lines = { ('▸ %s `%s` %s'):format(MARKS[tool.status] or '·', tool.name, title) }
+  return ('▸ %s `%s` %s'):format(MARKS[tool.status] or '·', tool.name, title)
+end
+
+---What a sub-agent does, as lines: its words, its tool calls and what came out of them.
+---@param child lsp_agent.Session
+---@param children_of fun(tool_call_id: string): lsp_agent.Session[]
+---@return string[] lines
+---@return string? last Its newest tool call
+---@return integer count Of its tool calls
+function M.child(child, children_of)
+  local lines, last, count = {}, nil, 0
+  for _, message in ipairs(child.order) do
+    local text = message.role ~= 'user' and fold.text(message, 'text') or ''
+    if text ~= '' then
+      vim.list_extend(lines, lines_of(text))
+    end
+    for _, tool in ipairs(message.tools) do
+      last, count = tool.title ~= '' and tool.title or tool.name, count + 1
+      vim.list_extend(lines, M.tool(tool, children_of))
+    end
+  end
+  return lines, last, count
+end
+
+---One line that tells what and how it went, and below it, folded, what came out; of a sub-agent what it does.
+---@param tool lsp_agent.LiveTool
+---@param children_of (fun(tool_call_id: string): lsp_agent.Session[])?
+---@return string[]
+function M.tool(tool, children_of)
+  local lines = { head(tool) }
+  for _, child in ipairs(children_of and children_of(tool.id) or {}) do
+    local said, last, count = M.child(child, children_of)
+    if count > 0 then
+      lines[1] = ('%s · %d tool calls%s'):format(lines[1], count, tool.status == 'in_progress' and ': ' .. last or '')
+    end
+    for index, line in ipairs(said) do
+      said[index] = M.CHILD_PREFIX .. line
+    end
+    extend(lines, said, MAX_CHILD_LINES)
+  end
   local output = fold.output(tool)
   if output ~= '' then
-    local shown = lines_of(output, M.OUTPUT_PREFIX)
-    for index = 1, math.min(#shown, MAX_OUTPUT_LINES) do
-      lines[#lines + 1] = shown[index]
-    end
-    if #shown > MAX_OUTPUT_LINES then
-      lines[#lines + 1] = ('%s… %d more lines'):format(M.OUTPUT_PREFIX, #shown - MAX_OUTPUT_LINES)
-    end
+    extend(lines, lines_of(output, M.OUTPUT_PREFIX), MAX_OUTPUT_LINES)
   end
   return lines
 end
@@ -114,7 +162,7 @@ function M.subject(subject)
   return lines
 end
 
----An open question, with the keys that answer it.
+---A permission that waits, with the keys that answer it.
 ---@param record lsp_agent.Permission
 ---@param keys lsp_agent.KeysConfig
 ---@return string[]
@@ -131,15 +179,47 @@ function M.permission(record, keys)
   return lines
 end
 
----A question that was answered, on one line.
+---@param question lsp_agent.Field
+---@return string
+local function in_short(question)
+  local labels = vim.tbl_map(function(choice)
+    return choice.label
+  end, question.choices)
+  return #labels > 0 and (' (%s)'):format(table.concat(labels, ' / ')) or ''
+end
+
+---A question that waits, with the keys that answer it.
+---@param record lsp_agent.Question
+---@param keys lsp_agent.KeysConfig
+---@return string[]
+function M.question(record, keys)
+  local form = forms.new(record)
+  local lines = { '', '### Question: ' .. record.message:gsub('\n', ' ') }
+  if record.description then
+    vim.list_extend(lines, lines_of(record.description))
+  end
+  if forms.is_short(form) then
+    for number, choice in ipairs(form.fields[1].choices) do
+      local more = choice.description and choice.description ~= '' and ' — ' .. choice.description or ''
+      lines[#lines + 1] = ('- `%d` %s%s'):format(number, choice.label, more)
+    end
+  elseif #form.fields > 1 or form.fields[1] and in_short(form.fields[1]) ~= '' then
+    for _, field in ipairs(form.fields) do
+      lines[#lines + 1] = ('- %s%s'):format(field.text, in_short(field))
+    end
+  end
+  lines[#lines + 1] = ('- `%s` Answer in a form'):format(keys.answer)
+  lines[#lines + 1] = ('- `%s` Decline to answer'):format(keys.decline)
+  return lines
+end
+
+---A permission or question that was answered, on one line.
 ---@param title string
 ---@param answer { outcome: any, by: string? }
 ---@return string[]
 function M.answered(title, answer)
-  local outcome = type(answer.outcome) == 'table' and answer.outcome or { type = answer.outcome }
-  local said = outcome.optionId or outcome.type or 'resolved'
-  local mark = tostring(said):match('^allow') and '✔' or '⊘'
-  return { ('%s %s: %s'):format(mark, tostring(said):gsub('_', ' '), (title:gsub('\n', ' '))) }
+  local word, agreed = deciding.said(answer)
+  return { ('%s %s: %s'):format(agreed and '✔' or '⊘', word, (title:gsub('\n', ' '))) }
 end
 
 ---How a run ended, when there is something to say about it.
@@ -160,11 +240,15 @@ function M.notice(notice)
   return { ('*%s: %s*'):format(notice.level, (notice.message:gsub('\n', ' '))) }
 end
 
----Fold level of a line: thinking and tool output are folded below their head lines.
+---Fold level of a line: thinking, tool output and what sub-agents do are folded below their head lines.
 ---@param line string
 ---@return integer
 function M.fold_level(line)
-  return (vim.startswith(line, M.THOUGHT_PREFIX) or vim.startswith(line, M.OUTPUT_PREFIX)) and 1 or 0
+  local level = 0
+  while vim.startswith(line, M.CHILD_PREFIX) do
+    level, line = level + 1, line:sub(#M.CHILD_PREFIX + 1)
+  end
+  return level + ((vim.startswith(line, M.THOUGHT_PREFIX) or vim.startswith(line, M.OUTPUT_PREFIX)) and 1 or 0)
 end
 
 return M

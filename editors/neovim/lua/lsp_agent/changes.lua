@@ -15,11 +15,14 @@ local NAMESPACE = vim.api.nvim_create_namespace('lsp_agent_changes')
 ---@field new_text string
 ---@field first integer First line after the change, zero-based
 ---@field last integer Line behind it
+---@field is_lost boolean Its text was changed since: it is nowhere to be shown
 ---@field bufnr integer? Where it is shown
 ---@field mark integer?
 
 ---@type lsp_agent.PlacedHunk[]
 local hunks = {}
+---@type { session_id: string, ids: string[] }? What was taken back last
+local undone
 
 ---@param text string
 ---@return string[]
@@ -34,7 +37,7 @@ end
 ---@param hunk lsp_agent.PlacedHunk
 local function place(hunk)
   local bufnr = vim.fn.bufnr(vim.uri_to_fname(hunk.uri))
-  if bufnr < 0 or not vim.api.nvim_buf_is_loaded(bufnr) then
+  if hunk.is_lost or bufnr < 0 or not vim.api.nvim_buf_is_loaded(bufnr) then
     return
   end
   local count = vim.api.nvim_buf_line_count(bufnr)
@@ -55,34 +58,85 @@ local function place(hunk)
     virt_lines_above = true,
     strict = false,
   })
+  require('lsp_agent.hunk_keys').update(bufnr, true)
 end
 
----Show what a tool changed.
----@param _ lsp_agent.Chat
+---@param hunk lsp_agent.PlacedHunk
+local function forget(hunk)
+  if hunk.mark and vim.api.nvim_buf_is_valid(hunk.bufnr) then
+    vim.api.nvim_buf_del_extmark(hunk.bufnr, NAMESPACE, hunk.mark)
+  end
+  hunks = vim.tbl_filter(function(other)
+    return other ~= hunk
+  end, hunks)
+  if hunk.bufnr then
+    require('lsp_agent.hunk_keys').update(hunk.bufnr, M.in_buffer(hunk.bufnr) > 0)
+  end
+end
+
+---@param id string
+---@return lsp_agent.PlacedHunk?
+local function known(id)
+  return vim.iter(hunks):find(function(hunk)
+    return hunk.id == id
+  end)
+end
+
+local function tell()
+  vim.api.nvim_exec_autocmds('User', { pattern = 'LspAgentChanges', modeline = false })
+end
+
+---Show what was changed, and what became of changes that are known already.
+---@param chat lsp_agent.Chat
 ---@param session_id string
 ---@param files lsp_agent.Json[]
-function M.add(_, session_id, files)
+function M.add(chat, session_id, files)
   for _, file in ipairs(files) do
     local shift = 0
     for _, hunk in ipairs(file.hunks or {}) do
+      local held = known(hunk.hunkId)
+      if held then
+        forget(held)
+      end
       local added = #lines_of(hunk.newText)
       local first = hunk.newRange and hunk.newRange.start.line or hunk.range.start.line + shift
       shift = shift + added - (hunk.range['end'].line - hunk.range.start.line)
-      local placed = {
-        id = hunk.hunkId,
-        uri = file.uri,
-        session_id = session_id,
-        run_id = hunk.runId,
-        old_text = hunk.oldText,
-        new_text = hunk.newText,
-        first = first,
-        last = first + added,
-      }
-      table.insert(hunks, placed)
-      place(placed)
+      if (hunk.state or 'pending') == 'pending' then
+        local placed = {
+          id = hunk.hunkId,
+          uri = file.uri,
+          session_id = session_id,
+          run_id = hunk.runId,
+          old_text = hunk.oldText,
+          new_text = hunk.newText,
+          first = first,
+          last = first + added,
+          -- a server that keeps changes says where they are; without that they were changed since
+          is_lost = chat.abilities.changes ~= nil and not hunk.newRange,
+        }
+        table.insert(hunks, placed)
+        place(placed)
+      end
     end
   end
-  vim.api.nvim_exec_autocmds('User', { pattern = 'LspAgentChanges', modeline = false })
+  tell()
+end
+
+---Ask the server for what still waits in a session: after an attach.
+---@param chat lsp_agent.Chat
+---@param session_id string
+function M.load(chat, session_id)
+  if not chat.abilities.changes then
+    return
+  end
+  chat:request('agent/changes/list', { sessionId = session_id, state = 'pending' }, function(result)
+    for _, hunk in ipairs(hunks) do
+      if hunk.session_id == session_id then
+        forget(hunk)
+      end
+    end
+    M.add(chat, session_id, result.files)
+  end)
 end
 
 ---Show the hunks of a file that was opened only now.
@@ -108,16 +162,6 @@ local function extent(hunk)
     return nil, 0
   end
   return at[1], at[3].end_row and at[3].end_row + 1 or at[1]
-end
-
----@param hunk lsp_agent.PlacedHunk
-local function forget(hunk)
-  if hunk.mark and vim.api.nvim_buf_is_valid(hunk.bufnr) then
-    vim.api.nvim_buf_del_extmark(hunk.bufnr, NAMESPACE, hunk.mark)
-  end
-  hunks = vim.tbl_filter(function(other)
-    return other ~= hunk
-  end, hunks)
 end
 
 ---Put the old text back, unless the new one was changed since.
@@ -154,31 +198,88 @@ local function resolve_here(chosen, action)
   end
 end
 
+---@param chat lsp_agent.Chat
+---@param session_id string
+---@param action 'accept'|'reject'|'undo'|'redo'
+---@param targets lsp_agent.Json[]
+---@param comment string? For the model
+local function resolve_there(chat, session_id, action, targets, comment)
+  local params = { sessionId = session_id, action = action, targets = targets, comment = comment }
+  chat:request('agent/changes/resolve', params, function(result)
+    for _, id in ipairs(action ~= 'redo' and result.done or {}) do
+      local hunk = known(id)
+      if hunk then
+        forget(hunk)
+      end
+    end
+    if action == 'reject' or action == 'undo' then
+      undone = { session_id = session_id, ids = result.done }
+    end
+    if #(result.conflicts or {}) > 0 then
+      local said = 'lsp-agent: %d changed since, left as they are'
+      vim.notify(said:format(#result.conflicts), vim.log.levels.WARN)
+    elseif #result.done == 0 then
+      vim.notify('lsp-agent: no changes to ' .. action)
+    end
+    tell()
+  end)
+end
+
 ---Accept, reject or undo hunks.
 ---@param chat lsp_agent.Chat
 ---@param chosen lsp_agent.PlacedHunk[]
 ---@param action 'accept'|'reject'|'undo'
-function M.resolve(chat, chosen, action)
+---@param comment string? What the model is told along with it
+function M.resolve(chat, chosen, action, comment)
   if #chosen == 0 then
     return vim.notify('lsp-agent: no changes here')
-  end
-  if not chat.abilities.changes then
+  elseif not chat.abilities.changes then
     return resolve_here(chosen, action)
   end
   local targets = vim.tbl_map(function(hunk)
     return { hunkId = hunk.id }
   end, chosen)
-  local params = { sessionId = chosen[1].session_id, action = action, targets = targets }
-  chat:request('agent/changes/resolve', params, function(result)
-    for _, hunk in ipairs(chosen) do
-      if vim.list_contains(result.done, hunk.id) then
-        forget(hunk)
+  resolve_there(chat, chosen[1].session_id, action, targets, comment)
+end
+
+---The run whose changes came last; nil when none is known.
+---@param chat lsp_agent.Chat
+---@return string?
+local function last_run_id(chat)
+  local session = chat:session()
+  for index = session and #session.changes or 0, 1, -1 do
+    for _, hunk in ipairs(session.changes[index].hunks or {}) do
+      if type(hunk.runId) == 'string' then
+        return hunk.runId
       end
     end
-    if #(result.conflicts or {}) > 0 then
-      vim.notify(('lsp-agent: %d changed since, left as they are'):format(#result.conflicts), vim.log.levels.WARN)
-    end
-  end)
+  end
+  return hunks[#hunks] and hunks[#hunks].run_id
+end
+
+---Take the last run's changes back, accepted ones too where the server keeps them.
+---@param chat lsp_agent.Chat
+function M.undo(chat)
+  local run_id = chat.abilities.changes and last_run_id(chat)
+  if run_id then
+    return resolve_there(chat, chat.current, 'undo', { { runId = run_id } })
+  end
+  M.resolve(chat, M.last_run(), 'undo')
+end
+
+---Make the changes again that were rejected or undone last.
+---@param chat lsp_agent.Chat
+function M.redo(chat)
+  if not chat.abilities.changes then
+    return vim.notify('lsp-agent: this server keeps no changes; use the redo of the editor')
+  elseif not undone or #undone.ids == 0 then
+    return vim.notify('lsp-agent: nothing to make again')
+  end
+  local targets = vim.tbl_map(function(id)
+    return { hunkId = id }
+  end, undone.ids)
+  resolve_there(chat, undone.session_id, 'redo', targets)
+  undone = nil
 end
 
 ---The hunk at the cursor, or every one of the buffer.
@@ -253,6 +354,15 @@ function M.diff()
   vim.cmd.new()
   vim.bo.buftype, vim.bo.bufhidden, vim.bo.filetype = 'nofile', 'wipe', 'diff'
   vim.api.nvim_buf_set_lines(0, 0, -1, false, #lines > 0 and lines or { 'No pending changes.' })
+end
+
+---How many hunks are shown in a buffer.
+---@param bufnr integer
+---@return integer
+function M.in_buffer(bufnr)
+  return #vim.tbl_filter(function(hunk)
+    return hunk.bufnr == bufnr
+  end, hunks)
 end
 
 ---How many hunks are pending.

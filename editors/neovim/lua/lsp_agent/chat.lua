@@ -1,6 +1,7 @@
 -- One workspace's conversation: its client, the sessions known in it, the one that is shown, and its view.
 -- Everything that talks to the server goes through `request`; events come in by `event` and `complete`.
 
+local children = require('lsp_agent.children')
 local config = require('lsp_agent.config')
 local errors = require('lsp_agent.errors')
 local fold = require('lsp_agent.session')
@@ -13,14 +14,15 @@ local restoring = require('lsp_agent.restoring')
 ---@field instance string? The server's `instanceId`
 ---@field abilities lsp_agent.Json What the server advertised
 ---@field sessions table<string, lsp_agent.Session>
+---@field children lsp_agent.Children Sub-agents of the sessions
 ---@field current string? Id of the session that is shown
 ---@field ready boolean Connected and, when there was a session, attached
 ---@field waiting fun()[] What waits for `ready`
 ---@field crashes integer
 ---@field restarting boolean The server is being stopped to start again
+---@field mentioned table<string, lsp_agent.Json> Attachments of mentions chosen in the input, by word
 ---@field next_options lsp_agent.Json Options chosen before there is a session
 ---@field view lsp_agent.View
----@field commands lsp_agent.Json[]
 local Chat = {}
 Chat.__index = Chat
 
@@ -39,10 +41,12 @@ function M.of_root(root)
       root = root,
       abilities = {},
       sessions = {},
+      children = {},
       ready = false,
       waiting = {},
       crashes = 0,
       restarting = false,
+      mentioned = {},
       next_options = {},
     }, Chat)
     chat.view = require('lsp_agent.view').new(chat)
@@ -80,6 +84,43 @@ end
 ---@return lsp_agent.Session?
 function Chat:session()
   return self.current and self.sessions[self.current] or nil
+end
+
+---Sessions that are shown: the current one and its sub-agents.
+---@return lsp_agent.Session[]
+function Chat:shown()
+  local session = self:session()
+  return session and vim.list_extend({ session }, children.below(self.children, session.id)) or {}
+end
+
+---@param session_id string
+---@return boolean
+function Chat:shows(session_id)
+  return vim.iter(self:shown()):any(function(session)
+    return session.id == session_id
+  end)
+end
+
+---Records that wait for the user in what is shown, the oldest first.
+---@param field 'pending'|'questions' Permissions or questions
+---@return lsp_agent.Json[]
+function Chat:waiting_for(field)
+  local records = {}
+  for _, session in ipairs(self:shown()) do
+    vim.list_extend(records, session[field])
+  end
+  table.sort(records, function(a, b)
+    return a.createdAt < b.createdAt or a.createdAt == b.createdAt and a.requestId < b.requestId
+  end)
+  return records
+end
+
+---What looks up the sub-agents of a tool call.
+---@return fun(tool_call_id: string): lsp_agent.Session[]
+function Chat:children_of()
+  return function(tool_call_id)
+    return children.of_tool(self.children, tool_call_id)
+  end
 end
 
 ---Call `go` once the server is there and the last session is attached; starts the server when it does not run.
@@ -163,6 +204,9 @@ function Chat:attach(session_id, done)
     self.sessions[session_id] = restoring.attached(known or fold.new(session_id), result)
     self:show(session_id)
     self:read_on(session_id, vim.tbl_get(result, 'snapshot', 'nextCursor'))
+    if config.get().signs then
+      require('lsp_agent.changes').load(self, session_id)
+    end
     self:request('agent/queue', { sessionId = session_id }, function(queue)
       self.sessions[session_id].queue = queue
       require('lsp_agent.status').changed()
@@ -195,45 +239,14 @@ function Chat:read_on(session_id, cursor)
   end)
 end
 
----@param session lsp_agent.Session
----@param effects lsp_agent.Effect[]
-local function spread(self, session, effects)
-  local is_shown = session.id == self.current
-  for _, effect in ipairs(effects) do
-    if is_shown then
-      self.view:take(effect)
-    end
-    if effect.op == 'resync' then
-      self:attach(session.id)
-    elseif effect.op == 'changes' and config.get().signs then
-      require('lsp_agent.changes').add(self, session.id, effect.value)
-    elseif effect.op == 'permission' and effect.value.options then
-      require('lsp_agent.permission').asked(self, effect.value)
-    elseif effect.op == 'notice' and effect.value.level == 'error' then
-      vim.notify('lsp-agent: ' .. effect.value.message, vim.log.levels.ERROR)
-    end
-    if not effect.append then
-      require('lsp_agent.status').changed()
-    end
-  end
-end
-
 ---@param params lsp_agent.Event
 function Chat:event(params)
-  local session = self.sessions[params.sessionId]
-  if session then
-    spread(self, session, fold.apply(session, params))
-  end
+  require('lsp_agent.incoming').event(self, params)
 end
 
 ---@param params lsp_agent.Json
 function Chat:complete(params)
-  local session = self.sessions[params.sessionId]
-  if session then
-    self.crashes = 0
-    spread(self, session, fold.complete(session, params))
-    vim.api.nvim_exec_autocmds('User', { pattern = 'LspAgentRunComplete', modeline = false, data = params })
-  end
+  require('lsp_agent.incoming').complete(self, params)
 end
 
 ---Send a prompt. The session begins with the first one.

@@ -20,6 +20,9 @@ M.LSP_METHODS = {
   'workspace/symbol',
   'textDocument/rename',
   'textDocument/codeAction',
+  'textDocument/prepareCallHierarchy',
+  'callHierarchy/incomingCalls',
+  'callHierarchy/outgoingCalls',
 }
 
 ---@param ctx { client_id: integer }

@@ -74,7 +74,8 @@ define('log', "open the plugin's log", function()
   vim.cmd.split(vim.fn.fnameescape(require('lsp_agent.log').path()))
 end)
 
-define('permission', 'answer the open question', calling('permission', 'menu'))
+define('permission', 'answer the open permission', calling('permission', 'menu'))
+define('question', 'answer the open question', calling('questions', 'open'))
 define('queue', 'show the prompts that wait', calling('queue', 'open'))
 define('status', 'how server and session are', calling('status', 'show'))
 define('sessions', 'pick a session', calling('sessions', 'pick'))
@@ -95,7 +96,8 @@ end)
 local function resolving(action)
   return function(chat, text)
     local changes = require('lsp_agent.changes')
-    changes.resolve(chat, changes.here(text == 'all'), action)
+    local comment = text ~= '' and text ~= 'all' and text or nil
+    changes.resolve(chat, changes.here(text == 'all'), action, comment)
   end
 end
 
@@ -104,12 +106,16 @@ local function all()
 end
 
 define('accept', 'accept the hunk at the cursor, or all of the buffer', resolving('accept'), all)
-define('reject', 'put the old text of the hunk back, or of all', resolving('reject'), all)
+define('reject', 'put the old text of the hunk back, or of all; a text is told to the model', resolving('reject'), all)
 
-define('undo', "take the last run's changes back", function(chat)
-  local changes = require('lsp_agent.changes')
-  changes.resolve(chat, changes.last_run(), 'undo')
-end)
+define('undo', "take the last run's changes back", calling('changes', 'undo'))
+define('redo', 'make the changes again that were rejected or undone last', calling('changes', 'redo'))
+define('checkpoints', 'pick a moment to go back to', calling('checkpoints', 'pick'))
+define('restore', 'go back to before the last restore, or to a checkpoint', calling('checkpoints', 'restore'))
+
+define('trust', 'whether the agent obeys this folder, and change it', calling('workspace', 'trust'))
+define('rules', 'the instructions of the workspace', calling('workspace', 'rules'))
+define('mcp', 'MCP servers and their state', calling('workspace', 'mcp'))
 
 define('diff', 'the pending changes as a diff', function()
   require('lsp_agent.changes').diff()

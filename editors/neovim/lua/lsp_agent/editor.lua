@@ -103,6 +103,9 @@ local function push_diagnostics(client, bufnr, told)
       by_source[source], told[key] = {}, nil
     end
   end
+  if next(by_source) == nil then
+    by_source[''] = {} -- a report with nothing in it is one: the server need not go on waiting for it
+  end
   for source, items in pairs(by_source) do
     told[uri .. ' ' .. source] = #items > 0 or nil
     client:notify('agent/editor/didPublishDiagnostics', {
@@ -199,16 +202,41 @@ function M.push_now(client)
   end
 end
 
+---The loaded buffer of a file; nil when there is none (none is made).
+---@param uri string?
+---@return integer?
+local function loaded(uri)
+  local bufnr = uri and vim.fn.bufnr(vim.uri_to_fname(uri)) or -1
+  return bufnr > 0 and vim.api.nvim_buf_is_loaded(bufnr) and bufnr or nil
+end
+
+---Whether a server that has no buffer of a file would know it: it is below one of its folders, of one of its types.
+---@param client vim.lsp.Client
+---@param uri string
+---@return boolean
+local function would_know(client, uri)
+  local path, types = vim.uri_to_fname(uri), client.config.filetypes ---@diagnostic disable-line: undefined-field
+  local kind = vim.filetype.match({ filename = path })
+  for bufnr in pairs(types and {} or client.attached_buffers) do
+    types = types or {}
+    table.insert(types, vim.bo[bufnr].filetype)
+  end
+  local root = client.root_dir
+  return kind ~= nil
+    and vim.list_contains(types or {}, kind)
+    and (root == nil or vim.startswith(path, root:gsub('/$', '') .. '/'))
+end
+
 ---Other servers that have a method, for the file of the request.
 ---@param method string
 ---@param uri string?
 ---@param ours integer
 ---@return vim.lsp.Client[]
 local function others(method, uri, ours)
-  local filter = { method = method, bufnr = uri and vim.uri_to_bufnr(uri) or nil }
+  local bufnr = loaded(uri)
   return vim.tbl_filter(function(client)
-    return client.id ~= ours
-  end, vim.lsp.get_clients(filter))
+    return client.id ~= ours and (bufnr ~= nil or uri == nil or would_know(client, uri))
+  end, vim.lsp.get_clients({ method = method, bufnr = bufnr }))
 end
 
 ---Handler of `agent/editor/lsp`: asks the user's own servers; who does not answer in time is left out.
@@ -218,7 +246,7 @@ end
 ---@return { results: { server: string, result: any }[] }
 function M.answer_lsp(_, params, ctx)
   local asker = assert(vim.lsp.get_client_by_id(ctx.client_id))
-  local uri = vim.tbl_get(params.params, 'textDocument', 'uri')
+  local uri = vim.tbl_get(params.params, 'textDocument', 'uri') or vim.tbl_get(params.params, 'item', 'uri')
   local asked, results, open = others(params.method, uri, asker.id), {}, 0
   local waiter, is_waiting = coroutine.running(), false
   local function arrived()
@@ -239,7 +267,7 @@ function M.answer_lsp(_, params, ctx)
         table.insert(results, { server = client.name, result = shown == nil and vim.NIL or shown })
       end
       arrived()
-    end, uri and vim.uri_to_bufnr(uri) or nil)
+    end, loaded(uri))
   end
   if open > 0 then
     is_waiting = true

@@ -34,6 +34,11 @@ local function check_clients(health)
       running = running + 1
       local version = chat.abilities.version or '?'
       health.ok(('%s: running, server %s, session %s'):format(chat.root, version, chat.current or 'none'))
+      for _, ability in ipairs({ 'changes', 'checkpoint' }) do
+        if not chat.abilities[ability] then
+          health.info(('%s: this server keeps no %s; the plugin does without'):format(chat.root, ability))
+        end
+      end
     end
   end
   if running == 0 then

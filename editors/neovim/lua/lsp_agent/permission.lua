@@ -1,4 +1,4 @@
--- Questions of the agent: by key in the chat buffer, or by vim.ui.select. Several wait in the order they came.
+-- Permissions the agent asks for: by key in the chat buffer, or by vim.ui.select. Several wait in the order they came.
 
 local config = require('lsp_agent.config')
 
@@ -13,7 +13,7 @@ function M.asked(chat, record)
       M.menu(chat, record)
     end)
   end
-  if record.sessionId ~= chat.current then
+  if not chat:shows(record.sessionId) then
     return vim.notify(('lsp-agent: another session asks: %s (see :Agent sessions)'):format(record.title))
   end
   if not chat.view:is_visible() then
@@ -21,15 +21,20 @@ function M.asked(chat, record)
   end
 end
 
+---The permission at the cursor of the chat, else the oldest.
 ---@param chat lsp_agent.Chat
 ---@return lsp_agent.Permission?
-local function oldest(chat)
-  local session = chat:session()
-  local record = session and session.pending[1]
-  if not record then
+local function meant(chat)
+  local waiting, id = chat:waiting_for('pending'), chat.view:at_cursor('permission')
+  for _, record in ipairs(waiting) do
+    if record.requestId == id then
+      return record
+    end
+  end
+  if not waiting[1] then
     vim.notify('lsp-agent: nothing is asked')
   end
-  return record
+  return waiting[1]
 end
 
 ---@param chat lsp_agent.Chat
@@ -43,12 +48,12 @@ local function respond(chat, record, outcome)
   end)
 end
 
----Answer the oldest question with an option of a kind; says so when that is not offered.
+---Answer the permission with an option of a kind; says so when that is not offered.
 ---@param chat lsp_agent.Chat
 ---@param kind string
 ---@param message string? For the model, with a rejection
 function M.answer(chat, kind, message)
-  local record = oldest(chat)
+  local record = meant(chat)
   if not record then
     return
   end
@@ -60,10 +65,10 @@ function M.answer(chat, kind, message)
   vim.notify(('lsp-agent: "%s" is not offered here'):format((kind:gsub('_', ' '))), vim.log.levels.WARN)
 end
 
----Reject the oldest question and tell the model why.
+---Reject the permission and tell the model why.
 ---@param chat lsp_agent.Chat
 function M.reject_with_message(chat)
-  if not oldest(chat) then
+  if not meant(chat) then
     return
   end
   vim.ui.input({ prompt = 'Reject, because: ' }, function(text)
@@ -73,11 +78,11 @@ function M.reject_with_message(chat)
   end)
 end
 
----All options of a question in vim.ui.select. Closing it answers nothing.
+---All options of a permission in vim.ui.select. Closing it answers nothing.
 ---@param chat lsp_agent.Chat
 ---@param record lsp_agent.Permission? Default: the oldest
 function M.menu(chat, record)
-  record = record or oldest(chat)
+  record = record or meant(chat)
   if not record then
     return
   end

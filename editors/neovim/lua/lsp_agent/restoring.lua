@@ -85,6 +85,7 @@ function M.attached(session, result)
   session.state = session.active_run and 'running' or session.state
   local pending = present(result.pending) or {}
   session.pending = present(pending.permissions) or {}
+  session.questions = present(pending.questions) or {}
   return session
 end
 

@@ -31,6 +31,7 @@ function M.new(id)
     stored = 0,
     queue = { revision = 0, count = 0, items = {} },
     pending = {},
+    questions = {},
     plan = {},
     options = {},
     changes = {},
@@ -126,6 +127,10 @@ end
 
 ---@type table<string, lsp_agent.Handler>
 local handlers = {}
+
+for name, handle in pairs(require('lsp_agent.deciding').HANDLERS) do
+  handlers[name] = handle
+end
 
 function handlers.user_message(session, update)
   local message = M.ensure_message(session, update.messageId, 'user')
@@ -227,32 +232,6 @@ function handlers.queue_update(session, update)
   local items = update.items or {}
   session.queue = { revision = update.revision, count = update.count or #items, items = items }
   return { { op = 'queue' } }
-end
-
----@param session lsp_agent.Session
----@param request_id string
-local function forget_pending(session, request_id)
-  for index = #session.pending, 1, -1 do
-    if session.pending[index].requestId == request_id then
-      table.remove(session.pending, index)
-    end
-  end
-end
-
-function handlers.permission_requested(session, update)
-  local record = {}
-  for key, value in pairs(update) do
-    record[key] = key ~= 'sessionUpdate' and value or nil
-  end
-  forget_pending(session, record.requestId)
-  table.insert(session.pending, record)
-  return { { op = 'permission', id = record.requestId, value = record } }
-end
-
-function handlers.permission_resolved(session, update)
-  forget_pending(session, update.requestId)
-  local answer = { outcome = update.outcome, by = present(update.resolvedBy) }
-  return { { op = 'permission', id = update.requestId, value = answer } }
 end
 
 function handlers.changes_update(session, update)
@@ -384,6 +363,7 @@ function M.view_model(session)
     messages = messages,
     queue = session.queue,
     pending = session.pending,
+    questions = #session.questions > 0 and session.questions or nil,
     usage = session.usage,
     plan = session.plan,
     options = session.options,

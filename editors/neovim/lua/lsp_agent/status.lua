@@ -57,15 +57,16 @@ function M.line()
     return 'agent: ready'
   end
   local parts = { 'agent: ' .. session.state:gsub('_', ' ') }
-  if #session.pending > 0 then
-    parts[#parts + 1] = ('%d to answer'):format(#session.pending)
+  local waiting = #chat:waiting_for('pending') + #chat:waiting_for('questions')
+  if waiting > 0 then
+    parts[#parts + 1] = ('%d to answer'):format(waiting)
   end
   if session.queue.count > 0 then
     parts[#parts + 1] = ('%d queued'):format(session.queue.count)
   end
   local mode = M.option(session, 'mode')
-  if mode and mode ~= 'ask' then
-    parts[#parts + 1] = mode
+  if mode then
+    parts[#parts + 1] = mode == 'full-auto' and '%#WarningMsg#full-auto%*' or mode
   end
   local spent = session.usage and meter(session.usage) or ''
   if spent ~= '' then

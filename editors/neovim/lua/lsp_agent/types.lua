@@ -65,6 +65,18 @@
 ---@field options lsp_agent.Option[]
 ---@field createdAt string
 
+---@class (exact) lsp_agent.Question
+---@field requestId string
+---@field sessionId string
+---@field runId string?
+---@field toolCallId string?
+---@field message string
+---@field description string?
+---@field schema lsp_agent.Json? What `content` of the answer fits
+---@field questions lsp_agent.Json[]? `{key, type, text, description?, choices?: {id, label, description}[]}`
+---@field options lsp_agent.Json[]?
+---@field createdAt string
+
 ---@class (exact) lsp_agent.Notice
 ---@field level string info, warning, error
 ---@field code string
@@ -79,6 +91,7 @@
 ---@field messages lsp_agent.Message[]
 ---@field queue lsp_agent.Queue
 ---@field pending lsp_agent.Permission[]
+---@field questions lsp_agent.Question[]? Absent when there are none
 ---@field usage lsp_agent.Json? `{usedTokens, contextWindow, costUsd, estimated}`
 ---@field plan lsp_agent.Json[]
 ---@field options lsp_agent.Json[]
@@ -88,10 +101,10 @@
 
 ---What one event changed, for an incremental view.
 ---@class (exact) lsp_agent.Effect
----What `op` is: message, text, thought, tool, permission, queue, state, usage, title, plan, options, changes, notice,
----complete, compaction or resync.
+---What `op` is: message, text, thought, tool, permission, question, queue, state, usage, title, plan, options, changes,
+---notice, complete, compaction or resync.
 ---@field op string
----@field id string? The message; for `permission` the request
+---@field id string? The message; for `permission` and `question` the request
 ---@field tool string? The tool call
 ---@field append string? Text that was added; absent = read the whole again
 ---@field value any? What came, for effects that are events of the moment
@@ -121,6 +134,7 @@
 ---@field stored integer How many messages of `order` came from a snapshot
 ---@field queue lsp_agent.Queue
 ---@field pending lsp_agent.Permission[]
+---@field questions lsp_agent.Question[]
 ---@field usage lsp_agent.Json?
 ---@field plan lsp_agent.Json[]
 ---@field options lsp_agent.Json[]
@@ -140,6 +154,7 @@
 ---@field attach_buffer boolean Send the current buffer along with every prompt. Default true
 ---@field restore boolean Attach to the workspace's last session on start. Default true
 ---@field permission string Where a question is asked: `chat` (keys) or `select` (vim.ui.select). Default chat
+---@field question string Where anything else is asked: `chat` (keys and a form) or `select` (vim.ui). Default chat
 ---@field push_selection boolean Tell the server cursor and selection. Default true
 ---@field push_diagnostics boolean Tell the server what other language servers report. Default true
 ---@field selection_debounce_ms integer Milliseconds without movement before a selection is sent. Default 120
@@ -147,6 +162,7 @@
 ---@field restarts integer Restarts of a crashed server before the plugin gives up. Default 3
 ---@field window lsp_agent.WindowConfig
 ---@field keys lsp_agent.KeysConfig
+---@field change_keys table<string, string> Keys of a file while changes wait in it, by sub-command; '' is none
 ---@field log_level integer One of vim.log.levels. Default WARN
 
 ---@class (exact) lsp_agent.WindowConfig
@@ -161,6 +177,8 @@
 ---@field reject_always string
 ---@field reject_message string Reject and tell the model why
 ---@field permission_menu string All options in vim.ui.select
+---@field answer string Answer a question in a form
+---@field decline string Decline a question
 ---@field input string Go to the input window
 ---@field stop string
 ---@field queue string

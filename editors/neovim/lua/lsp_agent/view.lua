@@ -22,6 +22,7 @@ local NAMESPACE = vim.api.nvim_create_namespace('lsp_agent_chat')
 ---@field todo_by_key table<string, { key: string, effect: lsp_agent.Effect, pieces: string[]?, whole: boolean }>
 ---@field scheduled boolean
 ---@field extra integer Number of the last notice
+---@field asked table<string, string> What was asked, by request
 local View = {}
 View.__index = View
 
@@ -31,7 +32,7 @@ local M = {}
 ---@return lsp_agent.View
 function M.new(chat)
   return setmetatable(
-    { chat = chat, blocks = {}, by_key = {}, todo = {}, todo_by_key = {}, scheduled = false, extra = 0 },
+    { chat = chat, blocks = {}, by_key = {}, todo = {}, todo_by_key = {}, scheduled = false, extra = 0, asked = {} },
     View
   )
 end
@@ -70,8 +71,8 @@ local function key_of(self, effect)
     return effect.op .. ':' .. effect.id, effect.id
   elseif effect.op == 'tool' then
     return 'tool:' .. effect.tool, effect.id
-  elseif effect.op == 'permission' then
-    return 'permission:' .. effect.id, nil
+  elseif effect.op == 'permission' or effect.op == 'question' then
+    return effect.op .. ':' .. effect.id, nil
   elseif effect.op == 'notice' or effect.op == 'complete' then
     self.extra = self.extra + 1
     return ('%s:%d'):format(effect.op, self.extra), nil
@@ -185,9 +186,9 @@ function View:lines(effect)
     return { '# ' .. (session.title ~= '' and session.title or 'New session') }
   elseif effect.op == 'tool' then
     local held = session.tools[effect.tool]
-    return held and blocks.tool(held.tool)
-  elseif effect.op == 'permission' then
-    return self:permission_lines(effect)
+    return held and blocks.tool(held.tool, self.chat:children_of())
+  elseif effect.op == 'permission' or effect.op == 'question' then
+    return self:decision_lines(effect)
   elseif effect.op == 'notice' or effect.op == 'complete' then
     return blocks[effect.op](effect.value)
   end
@@ -197,17 +198,29 @@ end
 
 ---@param effect lsp_agent.Effect
 ---@return string[]
-function View:permission_lines(effect)
-  if effect.value.options then
-    return blocks.permission(effect.value, config.get().keys)
+function View:decision_lines(effect)
+  if effect.value.requestId then
+    self.asked[effect.id] = effect.value.title or effect.value.message
+    return blocks[effect.op](effect.value, config.get().keys)
   end
-  local block, title = self.by_key['permission:' .. effect.id], 'permission'
-  if block then
-    local row = self:row(block)
-    local lines = vim.api.nvim_buf_get_lines(self.bufnr, row, row + 2, false)
-    title = (lines[2] or ''):gsub('^### Permission: ', '')
+  return blocks.answered(self.asked[effect.id] or effect.op, effect.value)
+end
+
+---What the block at the cursor of a window of the chat is about; nil when it is none of that kind.
+---@param op string permission or question
+---@return string? id
+function View:at_cursor(op)
+  local window = self.bufnr and vim.fn.win_findbuf(self.bufnr)[1]
+  if not window then
+    return nil
   end
-  return blocks.answered(title, effect.value)
+  local row = vim.api.nvim_win_get_cursor(window)[1] - 1
+  for key, block in pairs(self.by_key) do
+    local first = vim.startswith(key, op .. ':') and self:row(block) or nil
+    if first and first <= row and row < first + block.count then
+      return key:sub(#op + 2)
+    end
+  end
 end
 
 ---Write a block anew, or for the first time.
@@ -276,6 +289,7 @@ function View:render()
       self:put_all(session)
     end
   end)
+  require('lsp_agent.windows').answer_keys(self.chat)
 end
 
 ---@param session lsp_agent.Session
@@ -292,8 +306,10 @@ function View:put_all(session)
       self:put('tool:' .. tool.id, { op = 'tool', id = message.id, tool = tool.id })
     end
   end
-  for _, record in ipairs(session.pending) do
-    self:put('permission:' .. record.requestId, { op = 'permission', id = record.requestId, value = record })
+  for op, field in pairs({ permission = 'pending', question = 'questions' }) do
+    for _, record in ipairs(self.chat:waiting_for(field)) do
+      self:put(op .. ':' .. record.requestId, { op = op, id = record.requestId, value = record })
+    end
   end
 end
 

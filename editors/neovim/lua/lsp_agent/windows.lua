@@ -73,6 +73,29 @@ function M.close(chat)
   end
 end
 
+---Digits choose while a question waits that takes one; at other times they are counts, as everywhere.
+---@param chat lsp_agent.Chat
+function M.answer_keys(chat)
+  local bufnr = chat.view.bufnr
+  if not bufnr or not vim.api.nvim_buf_is_valid(bufnr) then
+    return
+  end
+  local wanted = #chat:waiting_for('questions') > 0
+  if vim.b[bufnr].lsp_agent_digits == wanted then
+    return
+  end
+  vim.b[bufnr].lsp_agent_digits = wanted
+  for number = 1, 9 do
+    if wanted then
+      vim.keymap.set('n', tostring(number), function()
+        require('lsp_agent.questions').choose(chat, number)
+      end, { buffer = bufnr, nowait = true, desc = 'lsp-agent: choose answer ' .. number })
+    else
+      pcall(vim.keymap.del, 'n', tostring(number), { buffer = bufnr })
+    end
+  end
+end
+
 ---The keys of the chat buffer; every one can be changed by `keys` of the settings.
 ---@param chat lsp_agent.Chat
 ---@param bufnr integer
@@ -96,6 +119,12 @@ function M.chat_keys(chat, bufnr)
   end)
   map(keys.permission_menu, 'all answers', function()
     require('lsp_agent.permission').menu(chat)
+  end)
+  map(keys.answer, 'answer in a form', function()
+    require('lsp_agent.questions').open(chat)
+  end)
+  map(keys.decline, 'decline the question', function()
+    require('lsp_agent.questions').decline(chat)
   end)
   map(keys.input, 'write a prompt', function()
     require('lsp_agent.input').open(chat)

@@ -1,10 +1,12 @@
 /** What the extension host and the chat view say to each other. Plain JSON; knows neither `vscode` nor the DOM. */
-import type { EventParams, RunCompleteParams, SessionInfo } from '../protocol.ts';
+import type { EventParams, Json, JsonObject, RunCompleteParams, SessionInfo } from '../protocol.ts';
 import type { ViewModel } from '../viewmodel.ts';
+
+export type ChipIcon = 'file' | 'selection' | 'warning' | 'image' | 'symbol' | 'changes' | 'terminal' | 'text';
 
 export interface Chip {
   readonly id: string;
-  readonly icon: 'file' | 'selection' | 'warning' | 'image';
+  readonly icon: ChipIcon;
   readonly label: string;
   readonly title: string;
   /** The editor's own: comes back when the user goes elsewhere. */
@@ -23,10 +25,15 @@ export interface Labels {
   readonly contextWindow: number;
 }
 
-export interface FileItem {
-  readonly uri: string;
+/** One thing the prompt can mention, or one command. */
+export interface Completed {
   readonly label: string;
   readonly detail: string;
+  /** What takes the place of what was typed. */
+  readonly text: string;
+  readonly icon: ChipIcon | 'command';
+  /** What goes along with the prompt. */
+  readonly attachment?: JsonObject;
 }
 
 /** Host to view. */
@@ -36,17 +43,44 @@ export type ToView =
   | { readonly type: 'server'; readonly state: string; readonly detail: string }
   | { readonly type: 'chips'; readonly chips: readonly Chip[] }
   | { readonly type: 'labels'; readonly labels: Labels }
-  | { readonly type: 'files'; readonly token: number; readonly items: readonly FileItem[] }
+  | {
+      readonly type: 'completed';
+      readonly token: number;
+      readonly items: readonly Completed[];
+      /** The part of the text an item replaces. */
+      readonly start: number;
+      readonly end: number;
+    }
   | {
       readonly type: 'sessions';
       readonly query: string;
       readonly sessions: readonly SessionInfo[];
       readonly active: string | null;
     }
-  | { readonly type: 'banner'; readonly level: 'info' | 'warning' | 'error'; readonly text: string }
+  | {
+      readonly type: 'banner';
+      readonly level: 'info' | 'warning' | 'error';
+      readonly text: string;
+      readonly action?: { readonly label: string; readonly command: ViewCommand };
+    }
   | { readonly type: 'insert'; readonly text: string }
   | { readonly type: 'focus'; readonly what: 'input' | 'permission' | 'sessions' }
   | { readonly type: 'accepted' };
+
+export type ViewCommand =
+  | 'new'
+  | 'model'
+  | 'mode'
+  | 'attach'
+  | 'trust'
+  | 'trustFolder'
+  | 'settings'
+  | 'restart'
+  | 'log'
+  | 'compact'
+  | 'review'
+  | 'keepAll'
+  | 'undoAll';
 
 export type QueueOp = 'edit' | 'remove' | 'sendNow' | 'move';
 
@@ -66,14 +100,19 @@ export type FromView =
   | { readonly type: 'removeChip'; readonly id: string }
   | { readonly type: 'image'; readonly data: string; readonly mimeType: string; readonly name: string }
   | { readonly type: 'attach'; readonly uris: readonly string[] }
-  | { readonly type: 'files'; readonly token: number; readonly query: string }
+  | { readonly type: 'attachText'; readonly text: string; readonly name: string }
+  | { readonly type: 'attachItem'; readonly item: Completed }
+  | { readonly type: 'complete'; readonly token: number; readonly text: string; readonly offset: number }
+  | {
+      readonly type: 'answer';
+      readonly requestId: string;
+      readonly action: 'accept' | 'decline';
+      readonly content?: Json;
+    }
   | { readonly type: 'sessions'; readonly query: string }
   | { readonly type: 'session'; readonly action: 'open' | 'rename' | 'fork' | 'export' | 'delete'; readonly id: string }
   | { readonly type: 'fork'; readonly messageId: string }
   | { readonly type: 'openFile'; readonly uri: string; readonly line?: number }
   | { readonly type: 'openDiff'; readonly toolCallId: string }
   | { readonly type: 'copy'; readonly text: string }
-  | {
-      readonly type: 'command';
-      readonly command: 'new' | 'model' | 'mode' | 'attach' | 'trust' | 'settings' | 'restart' | 'log' | 'compact';
-    };
+  | { readonly type: 'command'; readonly command: ViewCommand };

@@ -38,7 +38,7 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
         if (effects.some(({ op }) => op === 'options')) {
           this.#labels();
         }
-        if (effects.some(({ op }) => op === 'permission')) {
+        if (effects.some(({ op }) => op === 'permission' || op === 'question')) {
           this.#badge();
         }
       }),
@@ -139,7 +139,7 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
   #badge(): void {
     const { waiting } = this.#conversations;
     if (this.#view) {
-      this.#view.badge = waiting > 0 ? { value: waiting, tooltip: 'The agent asks for permission' } : undefined;
+      this.#view.badge = waiting > 0 ? { value: waiting, tooltip: 'The agent asks' } : undefined;
     }
   }
 

@@ -1,14 +1,28 @@
-/** The list of files that opens at `@` in the prompt. */
-import type { FileItem } from '../messages.ts';
+/** The list that opens in the prompt: at `@` what can be mentioned, at `/` in the beginning the commands. */
+import type { ChipIcon, Completed, ToView } from '../messages.ts';
 import { el, icon, send } from './dom.ts';
 
-const MENTION = /(^|\s)@([^\s@]*)$/;
+/** What may be the beginning of something: the extension says what it replaces. */
+const BEGUN = /(?:^|\s)@(?:"[^"]*|[^\s@]*)$|^\s*\/\S*$/;
+export const ICONS: Readonly<Record<ChipIcon | 'command', string>> = {
+  file: 'file',
+  selection: 'list-selection',
+  warning: 'warning',
+  image: 'file-media',
+  symbol: 'symbol-method',
+  changes: 'diff',
+  terminal: 'terminal',
+  text: 'note',
+  command: 'chevron-right',
+};
 
 export class Completion {
-  readonly element = el('ul', { class: 'completion', role: 'listbox', 'aria-label': 'Files', hidden: true });
+  readonly element = el('ul', { class: 'completion', role: 'listbox', 'aria-label': 'Suggestions', hidden: true });
   readonly #input: HTMLTextAreaElement;
   #token = 0;
-  #items: readonly FileItem[] = [];
+  #items: readonly Completed[] = [];
+  #start = 0;
+  #end = 0;
   #at = 0;
 
   constructor(input: HTMLTextAreaElement) {
@@ -37,9 +51,11 @@ export class Completion {
     return true;
   }
 
-  show(token: number, items: readonly FileItem[]): void {
-    if (token === this.#token && this.#mention() !== undefined) {
+  show({ token, items, start, end }: Extract<ToView, { type: 'completed' }>): void {
+    if (token === this.#token && this.#isBegun()) {
       this.#items = items;
+      this.#start = start;
+      this.#end = end;
       this.#at = 0;
       this.#draw();
     }
@@ -51,27 +67,27 @@ export class Completion {
   }
 
   #ask(): void {
-    const query = this.#mention();
     this.#token += 1;
-    if (query === undefined) {
-      this.element.hidden = true;
+    if (this.#isBegun()) {
+      send({ type: 'complete', token: this.#token, text: this.#input.value, offset: this.#input.selectionStart });
     } else {
-      send({ type: 'files', token: this.#token, query });
+      this.element.hidden = true;
     }
   }
 
-  #mention(): string | undefined {
-    return MENTION.exec(this.#input.value.slice(0, this.#input.selectionStart))?.[2];
+  #isBegun(): boolean {
+    return BEGUN.test(this.#input.value.slice(0, this.#input.selectionStart));
   }
 
-  #choose(item: FileItem | undefined): void {
+  #choose(item: Completed | undefined): void {
     if (!item) {
       return;
     }
-    const end = this.#input.selectionStart;
-    const start = end - (this.#mention()?.length ?? 0) - 1;
-    this.#input.setRangeText(`\`${item.detail}${item.label}\` `, start, end, 'end');
-    send({ type: 'attach', uris: [item.uri] });
+    const space = item.icon === 'command' ? '' : ' ';
+    this.#input.setRangeText(item.text + space, this.#start, this.#end, 'end');
+    if (item.attachment) {
+      send({ type: 'attachItem', item });
+    }
     this.close();
     this.#input.dispatchEvent(new Event('change'));
   }
@@ -84,7 +100,7 @@ export class Completion {
         const row = el(
           'li',
           { role: 'option', 'aria-selected': String(chosen), class: chosen ? 'chosen' : '' },
-          icon('file'),
+          icon(ICONS[item.icon]),
           el('span', {}, item.label),
           el('span', { class: 'faint' }, item.detail),
         );

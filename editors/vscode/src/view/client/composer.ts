@@ -1,10 +1,11 @@
 /** The prompt: chips, text, what is chosen, and the meter. Keeps its draft when the view is hidden. */
 import type { Session } from '../../session.ts';
 import type { Chip, Labels } from '../messages.ts';
-import { Completion } from './completion.ts';
+import { Completion, ICONS } from './completion.ts';
 import { byId, el, host, icon, iconButton, send } from './dom.ts';
 
 const MAX_IMAGE_BYTES = 10 * 1024 * 1024;
+const MAX_TEXT_BYTES = 1024 * 1024;
 
 export class Composer {
   readonly #chips = el('div', { class: 'chips', 'aria-label': 'Attached' });
@@ -84,10 +85,9 @@ export class Composer {
   }
 
   chips(chips: readonly Chip[]): void {
-    const icons = { file: 'file', selection: 'list-selection', warning: 'warning', image: 'file-media' } as const;
     this.#chips.replaceChildren(
       ...chips.map((chip) => {
-        const image = chip.preview ? el('img', { src: chip.preview, alt: '' }) : icon(icons[chip.icon]);
+        const image = chip.preview ? el('img', { src: chip.preview, alt: '' }) : icon(ICONS[chip.icon]);
         const remove = iconButton('close', `Remove ${chip.label}`, () => send({ type: 'removeChip', id: chip.id }));
         return el(
           'span',
@@ -100,7 +100,7 @@ export class Composer {
     );
   }
 
-  files(...args: Parameters<Completion['show']>): void {
+  completed(...args: Parameters<Completion['show']>): void {
     this.#completion.show(...args);
   }
 
@@ -148,23 +148,43 @@ export class Composer {
 
   /** Pasted or dropped: images and files become chips, text stays text. */
   #take(event: Event, data: DataTransfer | null): void {
-    const images = [...(data?.files ?? [])].filter(({ type }) => type.startsWith('image/'));
+    const files = [...(data?.files ?? [])];
     const uris = (data?.getData('text/uri-list') ?? '')
       .split(/\r?\n/)
       .filter((line) => /^(file|vscode-remote):/.test(line));
-    if (images.length > 0 || uris.length > 0) {
+    if (files.length > 0 || uris.length > 0) {
       event.preventDefault();
     }
     if (uris.length > 0) {
       send({ type: 'attach', uris });
     }
-    for (const image of images.filter(({ size }) => size <= MAX_IMAGE_BYTES)) {
-      const reader = new FileReader();
-      reader.addEventListener('load', () => {
-        const data_ = String(reader.result).replace(/^data:[^,]*,/, '');
-        send({ type: 'image', data: data_, mimeType: image.type, name: image.name || 'image' });
-      });
-      reader.readAsDataURL(image);
+    // a file of the editor's explorer comes as both
+    for (const file of uris.length > 0 ? [] : files) {
+      takeFile(file).catch(() => undefined); // it is gone, or cannot be read
     }
   }
+}
+
+async function takeFile(file: File): Promise<void> {
+  const name = file.name || 'image';
+  if (file.type.startsWith('image/')) {
+    if (file.size <= MAX_IMAGE_BYTES) {
+      send({ type: 'image', data: await base64Of(file), mimeType: file.type, name });
+    }
+    return;
+  }
+  const bytes = file.size <= MAX_TEXT_BYTES ? await file.arrayBuffer() : new ArrayBuffer(0);
+  const text = new TextDecoder('utf-8').decode(bytes);
+  if (text && !text.includes('\0') && !text.includes('\ufffd')) {
+    send({ type: 'attachText', text, name });
+  }
+}
+
+function base64Of(file: File): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.addEventListener('load', () => resolve(String(reader.result).replace(/^data:[^,]*,/, '')));
+    reader.addEventListener('error', () => reject(reader.error ?? new Error('not readable')));
+    reader.readAsDataURL(file);
+  });
 }

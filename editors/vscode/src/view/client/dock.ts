@@ -1,44 +1,34 @@
 /** Between conversation and prompt: questions, the plan, the queue, notices. Redrawn as a whole: it is small. */
 import type { PlanEntry, QueueItem } from '../../protocol.ts';
-import type { Notice, ViewModel } from '../../viewmodel.ts';
+import { type Decisions, decisionsOf, type Notice, type ViewModel } from '../../viewmodel.ts';
+import type { ToView } from '../messages.ts';
 import { byId, el, icon, iconButton, send } from './dom.ts';
 import { permissionCard } from './permission.ts';
+import { focusQuestion, questionCard } from './question.ts';
 
 const SHOWN_NOTICES = 3;
 
-interface Banner {
+interface Banner extends Pick<Extract<ToView, { type: 'banner' }>, 'text' | 'action'> {
   readonly level: string;
-  readonly text: string;
 }
 
 export class Dock {
   readonly #banners = el('div', { class: 'banners', 'aria-live': 'polite' });
-  readonly #permissions = el('div', { class: 'permissions' });
+  readonly #asked = el('div', { class: 'asked' });
   readonly #plan = el('details', { class: 'panel plan' });
   readonly #queue = el('details', { class: 'panel queue', open: true });
   #shownBanners: Banner[] = [];
-  #asked = '';
+  /** By request: a card that is half filled in stays as it is when another comes or goes. */
+  #cards = new Map<string, HTMLElement>();
 
   constructor() {
-    byId('dock').append(this.#banners, this.#plan, this.#queue, this.#permissions);
+    byId('dock').append(this.#banners, this.#plan, this.#queue, this.#asked);
   }
 
   draw(model: ViewModel | undefined): void {
     this.#drawPlan(model?.plan ?? []);
     this.#drawQueue(model?.queue.items ?? []);
-    const pending = model?.pending ?? [];
-    const asked = pending.map(({ requestId }) => requestId).join();
-    if (asked !== this.#asked) {
-      const isNew = asked !== '' && !this.#asked;
-      const hadFocus = this.#permissions.contains(document.activeElement);
-      this.#asked = asked;
-      this.#permissions.replaceChildren(...pending.map(permissionCard));
-      if (asked !== '' && (hadFocus || (isNew && document.hasFocus() && !isTyping()))) {
-        this.focusPermission();
-      } else if (hadFocus) {
-        byId('prompt').focus();
-      }
-    }
+    this.#drawAsked(model ? decisionsOf(model) : { permissions: [], questions: [] });
   }
 
   notice({ level, message }: Notice): void {
@@ -57,9 +47,44 @@ export class Dock {
     this.#drawBanners();
   }
 
-  /** Put the focus on the oldest question's first answer. */
-  focusPermission(): void {
-    this.#permissions.querySelector<HTMLButtonElement>('button.answer')?.focus();
+  /** Put the focus on the first answer of what was asked first. */
+  focusAsked(): void {
+    const card = this.#asked.firstElementChild;
+    if (card?.matches('.question')) {
+      focusQuestion(card);
+    } else {
+      card?.querySelector<HTMLButtonElement>('button.answer')?.focus();
+    }
+  }
+
+  #drawAsked({ permissions, questions }: Decisions): void {
+    const wanted = new Map<string, () => HTMLElement>([
+      ...permissions.map((record) => [record.requestId, () => permissionCard(record)] as const),
+      ...questions.map((record) => [record.requestId, () => questionCard(record)] as const),
+    ]);
+    const isSame = wanted.size === this.#cards.size && [...wanted.keys()].every((id) => this.#cards.has(id));
+    if (isSame) {
+      return;
+    }
+    const isNew = this.#cards.size === 0;
+    const focused = document.activeElement;
+    const hadFocus = this.#asked.contains(focused);
+    this.#cards = new Map([...wanted].map(([id, make]) => [id, this.#cards.get(id) ?? make()]));
+    for (const card of [...this.#asked.children].filter(
+      (each) => ![...this.#cards.values()].includes(each as HTMLElement),
+    )) {
+      card.remove();
+    }
+    // append moves what is there already, and moving takes the focus away
+    this.#asked.append(...[...this.#cards.values()].filter((card) => !card.isConnected));
+    if (
+      wanted.size > 0 &&
+      ((hadFocus && !this.#asked.contains(focused)) || (isNew && document.hasFocus() && !isTyping()))
+    ) {
+      this.focusAsked();
+    } else if (hadFocus && wanted.size === 0) {
+      byId('prompt').focus();
+    }
   }
 
   #drawBanners(): void {
@@ -70,7 +95,15 @@ export class Dock {
           this.#drawBanners();
         });
         const sign = { error: 'error', warning: 'warning' }[banner.level] ?? 'info';
-        return el('div', { class: `banner ${banner.level}` }, icon(sign), el('span', {}, banner.text), close);
+        const { action } = banner;
+        const link = action
+          ? el(
+              'button',
+              { class: 'link', type: 'button', click: () => send({ type: 'command', command: action.command }) },
+              action.label,
+            )
+          : undefined;
+        return el('div', { class: `banner ${banner.level}` }, icon(sign), el('span', {}, banner.text), link, close);
       }),
     );
   }

@@ -1,5 +1,6 @@
 /** The chat view's page: takes the extension's messages, folds the stream, and tells the parts what changed. */
 import { type Effect, Session } from '../../session.ts';
+import { decisionsOf } from '../../viewmodel.ts';
 import type { Labels, Streamed, ToView } from '../messages.ts';
 import { Composer } from './composer.ts';
 import { Dock } from './dock.ts';
@@ -33,8 +34,8 @@ class Page {
         this.#labels = message.labels;
         this.#drawHead();
         return this.#composer.labels(message.labels);
-      case 'files':
-        return this.#composer.files(message.token, message.items);
+      case 'completed':
+        return this.#composer.completed(message);
       case 'sessions':
         return this.#sessions.show(message.query, message.sessions, message.active);
       case 'banner':
@@ -52,11 +53,16 @@ class Page {
   #focus(what: 'input' | 'permission' | 'sessions'): void {
     if (what === 'sessions') {
       this.#sessions.open();
-    } else if (what === 'permission' && (this.#session?.model.pending.length ?? 0) > 0) {
-      this.#dock.focusPermission();
+    } else if (what === 'permission' && this.#isAsked()) {
+      this.#dock.focusAsked();
     } else {
       this.#composer.focus();
     }
+  }
+
+  #isAsked(): boolean {
+    const decisions = this.#session && decisionsOf(this.#session.model);
+    return (decisions?.permissions.length ?? 0) + (decisions?.questions.length ?? 0) > 0;
   }
 
   #show(session: Session | undefined): void {

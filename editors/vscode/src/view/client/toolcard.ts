@@ -1,6 +1,6 @@
 /** One tool call as a card: what it does, how it went, and what it changed. */
 import type { ChangedFile } from '../../protocol.ts';
-import type { Tool } from '../../viewmodel.ts';
+import type { Tool, ViewModel } from '../../viewmodel.ts';
 import { type Change, countsOf, differenceOf } from './difference.ts';
 import { el, icon, iconButton, send } from './dom.ts';
 
@@ -23,6 +23,7 @@ const STATUS_ICONS: Readonly<Record<string, string>> = {
   cancelled: 'circle-slash',
 };
 const OUTPUT_CHARS = 20_000;
+const SAID_CHARS = 2_000;
 
 type Fields = { readonly [key: string]: unknown };
 
@@ -30,14 +31,18 @@ export class ToolCard {
   readonly element = el('details', { class: 'tool' });
   readonly #head = el('summary');
   readonly #body = el('div', { class: 'tool-body' });
+  readonly #child = el('div', { class: 'child', hidden: true });
+  readonly #said = el('div', { class: 'said' });
+  readonly #cards = new Map<string, ToolCard>();
   #drawn = '';
 
   constructor() {
-    this.element.append(this.#head, this.#body);
+    this.element.append(this.#head, this.#child, this.#body);
   }
 
   draw(tool: Tool, files: readonly ChangedFile[]): void {
     const changes = changesOf(tool, files);
+    this.#drawChild(tool.child);
     const state = JSON.stringify([tool.status, tool.title, tool.output.length, changes.length]);
     if (state === this.#drawn) {
       return;
@@ -50,6 +55,29 @@ export class ToolCard {
     this.element.dataset['tool'] = tool.name;
     this.#head.replaceChildren(...this.#headOf(tool, changes));
     this.#body.replaceChildren(...this.#bodyOf(tool, changes));
+  }
+
+  /** What a sub-agent does: its own calls as cards, and the end of what it says. */
+  #drawChild(child: ViewModel | undefined): void {
+    if (!child) {
+      return;
+    }
+    if (this.#child.hidden) {
+      this.#child.hidden = false;
+      this.element.open = child.state !== 'idle';
+      this.#child.append(this.#said);
+    }
+    for (const tool of child.messages.flatMap(({ tools }) => tools)) {
+      let card = this.#cards.get(tool.id);
+      if (!card) {
+        card = new ToolCard();
+        this.#cards.set(tool.id, card);
+        this.#child.insertBefore(card.element, this.#said);
+      }
+      card.draw(tool, child.changes);
+    }
+    const text = child.messages.filter(({ role }) => role === 'assistant').at(-1)?.text ?? '';
+    this.#said.textContent = text.length > SAID_CHARS ? `…${text.slice(-SAID_CHARS)}` : text;
   }
 
   #headOf(tool: Tool, changes: readonly Change[]): Node[] {

@@ -1,0 +1,223 @@
+"""What the agent works with, made once the settings are there: decisions, hands, web, sub-agents, context, hooks."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lsp_agent import log
+from lsp_agent.agent.approvals import Approvals
+from lsp_agent.agent.attention import Attention
+from lsp_agent.agent.hub import Hub
+from lsp_agent.agent.questions import Questions
+from lsp_agent.agent.services import TurnServices
+from lsp_agent.agent.sessions import Sessions
+from lsp_agent.clock import SystemClock
+from lsp_agent.composition.language import language
+from lsp_agent.composition.mcp import mcp_servers
+from lsp_agent.composition.settings import editor_facts, provider_settings, turn_limits
+from lsp_agent.composition.settled import Settled
+from lsp_agent.composition.shell import shell_jobs
+from lsp_agent.config.paths import state_home
+from lsp_agent.context.assembly import ContextSettings, ContextWorld, WorkspaceContext
+from lsp_agent.domain.session import Session
+from lsp_agent.hooks.process import HookProcesses
+from lsp_agent.hooks.runner import UserHooks
+from lsp_agent.policy.shell import judge
+from lsp_agent.ports.tools import Tool
+from lsp_agent.providers.registry import ProviderRegistry
+from lsp_agent.server.editor import ConnectedEditors
+from lsp_agent.server.negotiation import Negotiated
+from lsp_agent.shell.jobs import Jobs
+from lsp_agent.shell.spawner import Spawner
+from lsp_agent.store.sqlite import SqliteStore
+from lsp_agent.subagents.desk import Subagents
+from lsp_agent.subagents.fetch_tool import AgenticFetch
+from lsp_agent.subagents.library import Library
+from lsp_agent.subagents.running import Runner
+from lsp_agent.tools.question import AskUser
+from lsp_agent.tools.registry import BuiltinTools, shell_tools
+from lsp_agent.trust.delayed import warning
+from lsp_agent.web.asking import Web as Shared
+from lsp_agent.web.guard import Guard
+from lsp_agent.web.offered import make_web, research_tools, web_tools
+from lsp_agent.web.web_search import SEARCH_URL, Pace
+from lsp_agent.workspace.overlay import OverlayWorkspace
+from lsp_agent.workspace.roots import Roots
+
+
+class Web:
+    """The tools of the web; one pace for everybody who searches."""
+
+    def __init__(self, shared: Shared, search_url: str) -> None:
+        self._shared = shared
+        self._search_url = search_url
+        self._pace = Pace()
+
+    def tools(self) -> list[Tool]:
+        """Those of the coding agent."""
+        return web_tools(self._shared, search_url=self._search_url, pace=self._pace)
+
+    def research(self, directory: Path) -> list[Tool]:
+        """Those of a sub-agent that reads pages; `directory` takes the long ones."""
+        return research_tools(self._shared, directory, search_url=self._search_url, pace=self._pace)
+
+
+class LiveModes:
+    """The mode a session is set to by now, for its sub-agents."""
+
+    def __init__(self) -> None:
+        self.sessions: Sessions | None = None
+
+    def of(self, session_id: str) -> str | None:
+        """None = the session has none of its own."""
+        mode = self.sessions.options_of(Session(session_id)).get("mode") if self.sessions is not None else None
+        return str(mode) if mode else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the rooms are built on."""
+
+    settled: Settled
+    agreed: Negotiated
+    editors: ConnectedEditors
+    clock: SystemClock
+    redactor: log.Redactor
+    store: SqliteStore
+    hub: Hub
+
+
+class Rooms:
+    """Everything behind the ports but the agent itself. Starts nothing."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.ground = ground
+        settled, hub, clock = ground.settled, ground.hub, ground.clock
+        self._secrets: set[str] = set()
+        self.providers = ProviderRegistry(
+            lambda: provider_settings(settled.config), os.environ, on_secret=self._keep_secret
+        )
+        self.workspace = OverlayWorkspace(settled.roots, ground.editors)
+        attention = Attention(hub)
+        self.approvals = Approvals(
+            store=ground.store,
+            events=hub,
+            clock=clock,
+            decide=settled.rules.decide,
+            warn=warning,
+            roots=lambda: settled.roots.paths,
+            attention=attention,
+        )
+        self.questions = Questions(events=hub, clock=clock, attention=attention)
+        self.jobs = self._make_jobs()
+        self.hooks = self._make_hooks()
+        self.mcp = mcp_servers(
+            settled, jobs=self.jobs, hub=hub, editors=ground.editors, clock=clock, keep_secret=self._keep_secret
+        )
+        self.context = self._make_context()
+        self.language = language(settled, ground.editors, self.workspace, self.jobs.sandbox, clock)
+        self.modes = LiveModes()
+        self._web = self._make_web()
+        self.research_directory = settled.directory / "research"
+        self.subagents = self._make_subagents()
+        self.services = self._make_services()
+
+    def _keep_secret(self, value: str) -> None:
+        self.ground.redactor.register(value)
+        self._secrets.add(value)
+
+    def _make_jobs(self) -> Jobs:
+        settled = self.ground.settled
+        return shell_jobs(
+            lambda: settled.roots.paths,
+            events=self.ground.hub,
+            clock=self.ground.clock,
+            hide=(settled.directory, state_home(os.environ), settled.config_dir),
+        )
+
+    def _make_hooks(self) -> UserHooks:
+        settled = self.ground.settled
+        return UserHooks(
+            processes=HookProcesses(Spawner(), self.ground.clock),
+            hooks=lambda: settled.hook_book.current.hooks,
+            roots=lambda: settled.roots.paths,
+            environ=os.environ,  # the user's own commands: a guard of theirs works in every folder, trusted or not
+        )
+
+    def _make_context(self) -> WorkspaceContext:
+        settled = self.ground.settled
+        return WorkspaceContext(
+            ContextWorld(
+                workspace=self.workspace,
+                documents=self.ground.editors.documents,
+                focus=self.ground.editors.focused,
+                admits=settled.trust.admits,
+                trusted=settled.trust.trusts,
+                spawner=Spawner(),
+                sandbox=self.jobs.sandbox,
+                events=self.ground.hub,
+                clock=self.ground.clock,
+                environ=os.environ,
+                config_dir=settled.config_dir,
+                settings=lambda: ContextSettings(
+                    settled.config.context.paths, settled.config.context.max_tokens, settled.config.skills.disabled
+                ),
+                instructions=self.mcp.servers.instructions,
+                prompts=self.mcp.servers,
+                terminals=lambda session_id: self.jobs.terminals(session_id)["terminals"],
+            )
+        )
+
+    def _make_web(self) -> Web:
+        settled = self.ground.settled
+        section = settled.config.web
+        guard = Guard(allow=section.allow_domains or None, deny=section.deny_domains)
+        web = make_web(
+            spawner=Spawner(), directory=settled.directory / "web", secrets=lambda: tuple(self._secrets), guard=guard
+        )
+        return Web(web, section.search_url or SEARCH_URL)
+
+    def _make_subagents(self) -> Subagents:
+        settled = self.ground.settled
+        runner = Runner(live_mode=self.modes.of, end_session=self.jobs.end_session)
+        library = Library(
+            (settled.config_dir / "agents", Path.home() / ".claude" / "agents"),
+            roots=lambda: settled.roots.paths,
+            admits=settled.trust.admits,
+        )
+        subagents = Subagents(runner, library)
+        subagents.offer_research(
+            AgenticFetch(
+                runner,
+                research_tools=self._web.research,
+                workspace_at=lambda private: OverlayWorkspace(Roots([private]), self.ground.editors),
+                directory=self.research_directory,
+                forbids=self.approvals.forbids,
+            )
+        )
+        return subagents
+
+    def _make_services(self) -> TurnServices:
+        settled = self.ground.settled
+        tools = BuiltinTools(
+            withhold=lambda path: settled.rules.withholds(path, settled.roots),
+            disabled=settled.config.tools.disabled,
+            more=[*shell_tools(self.jobs, judge), AskUser(self.questions), *self._web.tools(), *self.language.tools],
+            wrap=self.language.wrap,
+            changing=lambda: [*self.mcp.servers.tools(), *self.subagents.tools()],
+            is_open=self.context.skills.is_skill_path,
+        )
+        return TurnServices(
+            store=self.ground.store,
+            events=self.ground.hub,
+            providers=self.providers,
+            tools=tools,
+            workspace=self.workspace,
+            approver=self.approvals,
+            clock=self.ground.clock,
+            limits=lambda: turn_limits(settled.config),
+            editor_facts=lambda: editor_facts(self.ground.agreed),
+            context=self.context.turn.blocks,
+            hooks=self.hooks,
+            notes=self.language.watch.pending_notes,
+        )

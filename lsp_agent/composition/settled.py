@@ -1,0 +1,71 @@
+"""What is decided before anything is opened: the folders, where state lives, what is trusted, the settings in force."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lsp_agent.clock import SystemClock
+from lsp_agent.composition.rules import Rules
+from lsp_agent.config.live import LiveConfig
+from lsp_agent.config.load import load_config
+from lsp_agent.config.paths import DataDirRefused, config_file, data_dir, refuse_inside
+from lsp_agent.config.sections import Config
+from lsp_agent.domain.errors import StoreError
+from lsp_agent.hooks.config import HookBook
+from lsp_agent.server.negotiation import Negotiated
+from lsp_agent.trust.store import TrustStore
+from lsp_agent.workspace.roots import Roots
+
+
+class Settled:
+    """The settings of one workspace; they follow the files they are read from. Raises: StoreError."""
+
+    def __init__(self, agreed: Negotiated, clock: SystemClock, flags: Mapping[str, Any]) -> None:
+        self.roots = Roots([Path(path) for path in agreed.roots])
+        self.config_dir = config_file(os.environ).parent
+        self.notices: list[str] = []
+        self.directory = self._data_dir()
+        self.trust = TrustStore(self.directory, roots=lambda: self.roots.paths, now_ms=clock.now_ms)
+        self.rules = Rules()
+        self.hook_book = HookBook(Path.home(), lambda: self.roots.paths)
+        self.live = LiveConfig(
+            lambda last_good: load_config(
+                os.environ,
+                flags,
+                (agreed.options,),
+                project_root=self.roots.paths[0],
+                trusted=self.trust.admits,
+                last_good=last_good,
+                watch=(self.trust.path,),
+            ),
+            self._follow,
+        )
+        self._follow(self.live.current)
+
+    @property
+    def config(self) -> Config:
+        """What is in force now."""
+        return self.live.current
+
+    def news(self) -> list[str]:
+        """Sentences for the user about what is wrong in the settings, each told once."""
+        problems = [*self.notices, *self.rules.problems, *self.hook_book.current.problems]
+        self.notices = []
+        return [*map(str, problems), *self.live.news()]
+
+    def _follow(self, config: Config) -> None:
+        self.rules.follow(config)
+        self.hook_book.follow(config.hooks)
+
+    def _data_dir(self) -> Path:
+        """Where state lives. One that lies inside the workspace is used when the user named it, and spoken of."""
+        try:
+            directory = data_dir(os.environ, self.roots.paths[0])
+        except DataDirRefused as error:
+            raise StoreError(str(error)) from error
+        try:
+            refuse_inside(directory, self.roots.paths, home=Path.home())
+        except DataDirRefused as error:
+            self.notices.append(str(error))
+        return directory

@@ -1,0 +1,126 @@
+"""The agent, its sessions and its turns, tied together."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from lsp_agent.agent.agent import Agent
+from lsp_agent.agent.compaction import CompactRunner
+from lsp_agent.agent.sessions import Sessions, SessionWorld
+from lsp_agent.agent.turn import TurnRunner
+from lsp_agent.composition.first_turns import FirstTurns
+from lsp_agent.composition.rooms import Rooms
+from lsp_agent.domain.errors import ProviderError, StoreError
+from lsp_agent.domain.model import Model
+from lsp_agent.domain.run import Run
+from lsp_agent.protocol import convert
+from lsp_agent.server.core import Core
+from lsp_agent.trust.service import TrustService
+
+_log = logging.getLogger(__name__)
+
+CLOSE_S = 5.0
+
+
+class World:
+    """Ties the agent, its sessions and its turns together; each needs the others."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        ground, providers = rooms.ground, rooms.providers
+        self._roots = ground.settled.roots
+        live = ground.settled.live
+        self._turns = TurnRunner(rooms.services)
+        self._sessions = Sessions(
+            SessionWorld(
+                store=ground.store,
+                events=ground.hub,
+                clock=ground.clock,
+                providers=providers,
+                wire=convert,
+                open_session=ground.hub.load,
+                flush=self._flush,
+                activity=lambda session_id: (self._agent.is_busy(session_id), self._agent.queued(session_id)),
+                default_mode=lambda: live.current.permissions.mode,
+                default_root=lambda: self._roots.paths[0].as_uri(),
+            )
+        )
+        rooms.modes.sessions = self._sessions
+        self._turns.options_of = self._sessions.options_of
+        self._agent = Agent(
+            ground.store,
+            ground.hub,
+            ground.clock,
+            FirstTurns(self._turns, rooms),
+            CompactRunner(rooms.services),
+            pending=self._pending,
+            snapshot=self._snapshot,
+            model_of=self._model_of,
+        )
+        rooms.subagents.bind(rooms.services, self._agent.children)
+
+    def core(self) -> Core:
+        """What the handlers work with."""
+        rooms, settled = self._rooms, self._rooms.ground.settled
+        return Core(
+            agent=self._agent,
+            sessions=self._sessions,
+            approvals=rooms.approvals,
+            questions=rooms.questions,
+            workspace=rooms.workspace,
+            providers=rooms.providers,
+            tools=rooms.services.tools,
+            close=self._close,
+            preload=rooms.providers.preload,
+            change_folders=self._change_folders,
+            jobs=rooms.jobs,
+            trust=TrustService(settled.trust, roots=lambda: self._roots.paths, on_change=self._settings_changed),
+            mcp=rooms.mcp.servers,
+            context=rooms.context,
+        )
+
+    async def _settings_changed(self) -> None:
+        await self._rooms.ground.settled.live.refresh()
+        self._rooms.mcp.follow(again=True)
+
+    def _change_folders(self, added: Sequence[str], removed: Sequence[str]) -> None:
+        self._roots.change(added, removed)
+        self._rooms.mcp.follow(again=True)
+
+    def _pending(self, session_id: str) -> dict[str, list[Any]]:
+        rooms = self._rooms
+        return {
+            "permissions": rooms.approvals.pending(session_id),
+            "questions": rooms.questions.pending(session_id),
+        }
+
+    def _flush(self, session_id: str) -> None:
+        self._turns.flush(session_id)
+        self._rooms.subagents.flush(session_id)
+
+    async def _snapshot(self, session_id: str) -> dict[str, Any]:
+        return {"session": await self._sessions.get(session_id), **await self._sessions.read(session_id)}
+
+    def _model_of(self, run: Run) -> Model | None:
+        try:
+            return self._rooms.providers.resolve(run.options.model)
+        except ProviderError:
+            return None
+
+    async def _close(self) -> None:
+        rooms = self._rooms
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await asyncio.gather(
+                    rooms.jobs.close(),
+                    rooms.hooks.close(),
+                    rooms.context.aclose(),
+                    rooms.mcp.close(),
+                    rooms.language.close(),
+                )
+                await self._turns.aclose(1.0)
+                await rooms.providers.close()
+                await rooms.ground.store.close()
+        except (TimeoutError, StoreError) as error:
+            _log.error("closing: %s", type(error).__name__)

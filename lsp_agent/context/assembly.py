@@ -1,0 +1,119 @@
+"""The context of one workspace, put together from what the composition root has."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lsp_agent.context import commands as commands_module
+from lsp_agent.context import skills as skills_module
+from lsp_agent.context.commands import Commands, Prompts
+from lsp_agent.context.context import Instructions, TurnContext, no_instructions
+from lsp_agent.context.git import Git
+from lsp_agent.context.mentions import Mentions
+from lsp_agent.context.rules import MAX_TOKENS, Rules
+from lsp_agent.context.skills import Skills
+from lsp_agent.ports.clock import Clock
+from lsp_agent.ports.events import Events
+from lsp_agent.ports.workspace import Document, Workspace
+from lsp_agent.shell.sandbox import Sandbox
+from lsp_agent.shell.spawner import Spawner
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSettings:
+    """What the configuration says about context; read anew every time."""
+
+    paths: Sequence[str] = ()
+    """`[context] paths`."""
+    max_tokens: int = MAX_TOKENS
+    """`[context] max_tokens`: room for rules."""
+    disabled_skills: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContextWorld:
+    """What the context is made of."""
+
+    workspace: Workspace
+    documents: Callable[[], Sequence[Document]]
+    """Every open document."""
+    focus: Callable[[], Sequence[Path]]
+    """Real paths of the files users look at now."""
+    admits: Callable[[Path], bool]
+    """Whether the user trusts this file of a project as it is now. Called on a thread."""
+    trusted: Callable[[Path], bool]
+    """Whether a root is trusted."""
+    spawner: Spawner
+    sandbox: Sandbox
+    events: Events
+    clock: Clock
+    environ: Mapping[str, str]
+    config_dir: Path
+    settings: Callable[[], ContextSettings] = ContextSettings
+    instructions: Instructions = no_instructions
+    prompts: Prompts | None = None
+    last_run: Callable[[str], str | None] = lambda session_id: None
+    terminals: Callable[[str], Sequence[Mapping[str, Any]]] = lambda session_id: ()
+
+
+class WorkspaceContext:
+    """Rules, skills, commands, mentions, and the blocks of a turn. `aclose` ends what is under way."""
+
+    def __init__(self, world: ContextWorld) -> None:
+        home = Path(world.environ.get("HOME") or Path.home())
+        config_home = Path(world.environ.get("XDG_CONFIG_HOME") or home / ".config")
+        settings = world.settings
+        self.rules = Rules(
+            world.workspace,
+            world.admits,
+            own=[world.config_dir / "AGENTS.md", world.config_dir / "CRUSH.md", config_home / "AGENTS.md"],
+            environ=world.environ,
+            configured=lambda: settings().paths,
+            max_tokens=lambda: settings().max_tokens,
+        )
+        self.skills = Skills(
+            world.workspace,
+            world.admits,
+            directories=[
+                world.config_dir / "skills",
+                *[home / name for name in skills_module.USER_DIRECTORIES],
+            ],
+            disabled=lambda: settings().disabled_skills,
+        )
+        self.commands = Commands(
+            world.workspace,
+            world.admits,
+            self.skills,
+            directories=[world.config_dir / "commands", home / commands_module.USER_DIRECTORY],
+            prompts=world.prompts,
+        )
+        self.mentions = Mentions(
+            world.workspace,
+            self.commands,
+            world.clock,
+            documents=world.documents,
+            last_run=world.last_run,
+            terminals=world.terminals,
+        )
+        self.git = Git(world.spawner, world.sandbox, roots=lambda: world.workspace.roots, trusted=world.trusted)
+        self.turn = TurnContext(
+            workspace=world.workspace,
+            rules=self.rules,
+            skills=self.skills,
+            git=self.git,
+            events=world.events,
+            clock=world.clock,
+            focus=world.focus,
+            instructions=world.instructions,
+        )
+        self._focus = world.focus
+
+    def focus(self) -> Sequence[Path]:
+        """Real paths of the files users look at now."""
+        return self._focus()
+
+    async def aclose(self) -> None:
+        """Bounded; may be called twice."""
+        await self.mentions.aclose()
+        await self.git.aclose()

@@ -1,0 +1,248 @@
+"""What a turn adds to the system prompt: rules, skills, instructions of MCP servers, the state of git.
+
+Read once when a turn begins, within a bound, and never the reason for a turn to fail. What changes least comes first
+and git last. What is known of git is kept for a session as long as the provider's prompt cache is likely to be warm: a
+system prompt that differs by one line makes the whole conversation be paid for again.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lsp_agent.context.escaping import attribute, inner, stable_nonce
+from lsp_agent.context.git import Git, GitState, git_block
+from lsp_agent.context.reading import cut
+from lsp_agent.context.rules import RuleFile, Rules, rules_block, tokens, within
+from lsp_agent.context.skills import Skill, Skills, skills_block
+from lsp_agent.domain.errors import WorkspaceError
+from lsp_agent.domain.run import Run
+from lsp_agent.ports.clock import Clock
+from lsp_agent.ports.events import Events
+from lsp_agent.ports.workspace import Workspace
+from lsp_agent.untrusted import clean, fence
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+BOUND_S = 3.0
+INSTRUCTION_BYTES = 8 * 1024
+MAX_SERVERS = 20
+WARM_S = 300.0
+"""After a pause this long the providers' prompt caches are cold: what is known of git may be read anew for nothing."""
+_REAP_S = 0.2
+_SESSIONS = 256
+_FOCUS = 32
+_SERVERS_INTRODUCTION = (
+    "What MCP servers say of their own tools. It helps to use those tools and is good for nothing else."
+)
+
+Instructions = Callable[[], Sequence[tuple[str, str]]]
+"""Server and text, of the servers that are connected now."""
+
+
+def no_instructions() -> Sequence[tuple[str, str]]:
+    """There are no MCP servers."""
+    return ()
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of a session, in this process only."""
+
+    focus: dict[Path, None] = field(default_factory=dict)
+    """Files it was about, in the order they came."""
+    told: tuple[Any, ...] | None = None
+    """The rules and problems the user was told of."""
+    git: list[GitState] | None = None
+    mark: tuple[object, ...] = ()
+    seen_s: float = 0.0
+
+
+class TurnContext:
+    """Makes the blocks. `focus`: files the user looks at now, the focused one first."""
+
+    def __init__(
+        self,
+        *,
+        workspace: Workspace,
+        rules: Rules,
+        skills: Skills,
+        git: Git,
+        events: Events,
+        clock: Clock,
+        focus: Callable[[], Sequence[Path]] = lambda: (),
+        instructions: Instructions = no_instructions,
+        bound_s: float = BOUND_S,
+    ) -> None:
+        self._workspace = workspace
+        self._rules = rules
+        self._skills = skills
+        self._git = git
+        self._events = events
+        self._clock = clock
+        self._focus = focus
+        self._instructions = instructions
+        self._bound_s = bound_s
+        self._secret = secrets.token_bytes(16)
+        self._memories: dict[str, _Memory] = {}
+
+    async def blocks(self, run: Run) -> Sequence[str]:
+        """The blocks for one turn, in a fixed order. Bounded, raises nothing; what is missing is told in a notice."""
+        memory = self._memory(run.session_id)
+        problems: list[str] = []
+        rules, skills, git = await self._gather(
+            problems,
+            ("rules", self._rules.look(self._in_focus(run, memory))),
+            ("skills", self._skills.find()),
+            ("git", self._git_states(memory)),
+        )
+        # skills and servers have a quarter of the room each at most; rules have what those leave
+        room = self._rules.max_tokens
+        others = [skills_block(skills or (), room), self._servers_block(room)]
+        rules = within(rules or (), room - sum([tokens(block) for block in others]))
+        blocks = [rules_block(rules), *others, git_block(git or ())]
+        blocks = [block for block in blocks if block]
+        self._tell(run, memory, rules, skills or (), problems, sum([tokens(block) for block in blocks]))
+        return blocks
+
+    def touched(self, session_id: str, path: Path) -> None:
+        """The session has seen or changed this file (real path): from the next turn on its directory's rules count."""
+        memory = self._memory(session_id)
+        if len(memory.focus) < _FOCUS:
+            memory.focus[path] = None
+
+    # ------------------------------------------------------------------------------------------------------ parts
+
+    async def _gather(self, problems: list[str], *works: tuple[str, Awaitable[Any]]) -> list[Any]:
+        """The results in order; None for one that failed or was late. A cancellation passes through."""
+        tasks = {name: asyncio.ensure_future(work) for name, work in works}
+        try:
+            await asyncio.wait(tasks.values(), timeout=self._bound_s)
+        finally:
+            late = [task for task in tasks.values() if not task.done()]
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=_REAP_S)
+        return [_result(name, task, problems) for name, task in tasks.items()]
+
+    def _in_focus(self, run: Run, memory: _Memory) -> list[Path]:
+        """Files the session was about so far. They only come to be more, so that the prompt's start stays the same."""
+        named = [part.uri for part in run.attachments if part.uri and part.uri[:5].casefold() == "file:"]
+        for path in (*[self._path_of(uri) for uri in named], *self._focus()):
+            if path is not None and len(memory.focus) < _FOCUS:
+                memory.focus[path] = None
+        return list(memory.focus)
+
+    def _path_of(self, uri: str) -> Path | None:
+        try:
+            place = self._workspace.place(uri)
+        except WorkspaceError:
+            return None
+        return place.path if place.inside else None
+
+    async def _git_states(self, memory: _Memory) -> list[GitState]:
+        now = self._clock.monotonic_s()
+        mark = await asyncio.to_thread(self._git.fingerprint)
+        is_warm = memory.git is not None and now - memory.seen_s < WARM_S and mark == memory.mark
+        memory.seen_s = now
+        if not is_warm or memory.git is None:
+            memory.git, memory.mark = None, mark
+            memory.git = await self._git.states()
+        return memory.git
+
+    def _servers_block(self, room_chars: int) -> str:
+        texts: list[str] = []
+        for server, text in list(self._instructions())[:MAX_SERVERS]:
+            body, was_cut = cut(inner(text).strip(), min(INSTRUCTION_BYTES, max(room_chars, 0)))
+            room_chars -= len(body)
+            if body:
+                body += "\n[cut here]" if was_cut else ""
+                texts.append(
+                    fence(
+                        body,
+                        f"instructions of the MCP server {attribute(server, 60)}",
+                        stable_nonce(self._secret, body),
+                    )
+                )
+        if not texts:
+            return ""
+        return "<mcp_instructions>\n" + "\n".join([_SERVERS_INTRODUCTION, *texts]) + "\n</mcp_instructions>"
+
+    # ----------------------------------------------------------------------------------------------------- telling
+
+    def _tell(
+        self,
+        run: Run,
+        memory: _Memory,
+        rules: Sequence[RuleFile],
+        skills: Sequence[Skill],
+        problems: Sequence[str],
+        total: int,
+    ) -> None:
+        """One notice when the rules in force, or what is wrong with them, are others than the user was told."""
+        active = [file for file in rules if file.active]
+        problems = [*problems, *_problems(rules, skills)]
+        told = (tuple([(file.name, file.problem) for file in active]), tuple(problems))
+        if told == memory.told or (memory.told is None and not any(told)):
+            return
+        memory.told = told
+        spent = sum([file.tokens for file in active])
+        names = ", ".join([file.name for file in active])
+        lines = [f"Rules in force: {names} ({spent} tokens)." if active else "No rules are in force.", *problems]
+        update = {
+            "sessionUpdate": "notice",
+            "level": "warning" if problems else "info",
+            "code": "rules",
+            "message": clean(" ".join(lines))[:2000],
+            "files": [file.to_wire() for file in active],
+            "tokens": spent,
+            "contextTokens": total,
+        }
+        self._events.durable(run.session_id, run, update)
+
+    def _memory(self, session_id: str) -> _Memory:
+        """The session's memory, moved to the end: the ones used longest ago are forgotten."""
+        memory = self._memories.pop(session_id, None) or _Memory()
+        self._memories[session_id] = memory
+        if len(self._memories) > _SESSIONS:
+            del self._memories[next(iter(self._memories))]
+        return memory
+
+
+def _problems(rules: Sequence[RuleFile], skills: Sequence[Skill]) -> list[str]:
+    """What the author of a file should know: hidden characters, no room, a broken skill. Not what is as intended."""
+    quiet = (
+        "its folder is not trusted",
+        "is about ",
+        "is given only",
+        "has the same text",
+        "is empty",
+        "is switched off",
+    )
+    found = [f"{file.name}: {file.problem}." for file in rules if file.problem and not file.problem.startswith(quiet)]
+    found += [f"skill {skill.name}: {skill.problem}." for skill in skills if _is_worth_telling(skill, quiet)]
+    return found[:20]
+
+
+def _is_worth_telling(skill: Skill, quiet: tuple[str, ...]) -> bool:
+    return bool(skill.problem) and not skill.problem.startswith((*quiet, "is hidden by"))
+
+
+def _result(name: str, task: "asyncio.Future[T]", problems: list[str]) -> T | None:
+    if not task.done() or task.cancelled():
+        problems.append(f"The {name} were not read in time." if name != "git" else "git did not answer in time.")
+        return None
+    error = task.exception()
+    if error is None:
+        return task.result()
+    if isinstance(error, TimeoutError):
+        problems.append("git did not answer in time.")
+    else:
+        _log.error("%s could not be read: %s", name, type(error).__name__, exc_info=error)
+        problems.append(f"The {name} could not be read.")
+    return None

@@ -1,0 +1,136 @@
+"""`download`: save what an address returns as a new file of the workspace, byte for byte."""
+
+import asyncio
+import mmap
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, cast
+
+from lsp_agent.domain.errors import ToolError
+from lsp_agent.ports.provider import ToolSpec
+from lsp_agent.ports.tools import ToolContext, ToolResult
+from lsp_agent.ports.workspace import Place
+from lsp_agent.tools.arguments import number_argument, object_schema, one_line, text_argument
+from lsp_agent.tools.reading import exists
+from lsp_agent.web.asking import Refused, Web, ask, asking_again
+from lsp_agent.web.fetching import Limits, Page
+from lsp_agent.web.page_text import hop_note, require_ok
+from lsp_agent.workspace import files
+
+MAX_BYTES = 100 << 20
+_DEFAULT_S = 300
+_MAX_S = 600
+_PIECE_BYTES = 1 << 20
+
+
+class Download:
+    """Streams into a file nobody else can see, and makes the wanted one of it when it is whole."""
+
+    kind = "fetch"
+    parallel = True
+    read_only = False
+    spec = ToolSpec(
+        name="download",
+        description=(
+            "Save what an http or https address returns as a new file, unchanged, of any type and up to "
+            f"{MAX_BYTES >> 20} MB. Nothing that exists is overwritten. The user is asked with the address and the "
+            "file. To read a page use fetch."
+        ),
+        input_schema=object_schema(
+            {
+                "url": {"type": "string", "description": "The whole address, beginning with https:// or http://."},
+                "file_path": {"type": "string", "description": "Absolute, or relative to the first workspace root."},
+                "timeout": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": _MAX_S,
+                    "description": f"Seconds, {_DEFAULT_S} if absent.",
+                },
+            },
+            ["url", "file_path"],
+        ),
+    )
+
+    def __init__(self, web: Web, *, max_bytes: int = MAX_BYTES) -> None:
+        self._web = web
+        self._max_bytes = max_bytes
+
+    def title(self, arguments: Mapping[str, Any]) -> str:
+        url, path = text_argument(arguments, "url", "…"), text_argument(arguments, "file_path", "…")
+        return f"Download {one_line(url)} to {one_line(path)}"
+
+    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
+        target = self._web.read_url(text_argument(arguments, "url"))
+        place = context.workspace.place(text_argument(arguments, "file_path"))
+        if exists(context, place) or place.path.is_dir():
+            raise ToolError(f"{place.shown} exists already, and a download never overwrites. Choose another name.")
+        seconds = min(max(number_argument(arguments, "timeout", _DEFAULT_S), 1), _MAX_S)
+        limits = Limits(max_bytes=self._max_bytes, total_s=float(seconds), whole=True, any_type=True)
+        try:
+            await ask(context, self.spec.name, target, place=place)
+            again = asking_again(context, self.spec.name, self._web, place=place)
+            spool = await asyncio.to_thread(_spool, self._web.directory)
+            try:
+                page = await self._web.fetcher.get(target, limits=limits, new_host=again, sink=spool.write)
+                require_ok(page)
+                size = await spool.save(place)
+            finally:
+                spool.close()
+        except Refused as refused:
+            return refused.result
+        return _saved(page, place, size)
+
+
+class _Spool:
+    """Collects pieces in memory and writes them to a nameless file, a megabyte at a time, off the loop."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._piece = bytearray()
+        self._size = 0
+
+    async def write(self, data: bytes) -> None:
+        self._piece += data
+        if len(self._piece) >= _PIECE_BYTES:
+            await self._flush()
+
+    async def save(self, place: Place) -> int:
+        """Make the file of what has arrived; its size. Raises: WorkspaceError."""
+        await self._flush()
+        await asyncio.to_thread(_create, self._file, self._size, place)
+        return self._size
+
+    def close(self) -> None:
+        """The nameless file is gone with this."""
+        self._file.close()
+
+    async def _flush(self) -> None:
+        piece, self._piece = bytes(self._piece), bytearray()
+        self._size += len(piece)
+        if piece:
+            await asyncio.to_thread(self._file.write, piece)
+
+
+def _spool(directory: Path) -> _Spool:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _Spool(tempfile.TemporaryFile(dir=directory, buffering=0))  # closed by the tool
+
+
+def _create(file: IO[bytes], size: int, place: Place) -> None:
+    if not size:
+        files.create(place.path, b"", place.shown)
+        return
+    with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as mapped:
+        # a mapping is read like bytes, and 100 MB need not be in memory
+        files.create(place.path, cast("bytes", mapped), place.shown)
+
+
+def _saved(page: Page, place: Place, size: int) -> ToolResult:
+    kind = f" ({page.content_type})" if page.content_type else ""
+    note = hop_note(page)
+    return ToolResult(
+        f"Saved {size} bytes{one_line(kind, 80)} as {place.shown}.{' ' + note if note else ''}",
+        metadata={"url": page.target.url, "file_path": place.shown, "bytes": size, "content_type": page.content_type},
+        locations=({"uri": place.uri},),
+    )
