@@ -25,8 +25,6 @@ class Submission:
     run_id: str | None = None
     attachments: Attachments | None = None
     """Reads the attachments; raises RequestRejected or WorkspaceError. None = there are none, nothing is awaited."""
-    expand: Callable[[], Awaitable[str]] | None = None
-    """What a custom command in the prompt stands for; raises RequestRejected. None = the prompt is as it is."""
     when_busy: str | None = None
     """queue, fold, reject, interrupt; None = queue with a run id, fold without."""
     options: RunOptions = field(default_factory=RunOptions)
@@ -38,6 +36,8 @@ class Submission:
     """Name of a new session, given by the user."""
     subscriber: Subscriber | None = None
     """The connection that submits: from the answer on it receives the session's events."""
+    expand: Callable[[], Awaitable[str]] | None = None
+    """What a custom command in the prompt stands for; raises RequestRejected. None = the prompt is as it is."""
 
 
 @dataclass(frozen=True, slots=True)

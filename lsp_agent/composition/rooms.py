@@ -1,8 +1,10 @@
 """What the agent works with, made once the settings are there: decisions, hands, web, sub-agents, context, hooks."""
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lsp_agent import log
 from lsp_agent.agent.approvals import Approvals
@@ -11,6 +13,7 @@ from lsp_agent.agent.hub import Hub
 from lsp_agent.agent.questions import Questions
 from lsp_agent.agent.services import TurnServices
 from lsp_agent.agent.sessions import Sessions
+from lsp_agent.changes.service import Changes
 from lsp_agent.clock import SystemClock
 from lsp_agent.composition.language import language
 from lsp_agent.composition.mcp import mcp_servers
@@ -19,9 +22,11 @@ from lsp_agent.composition.settled import Settled
 from lsp_agent.composition.shell import shell_jobs
 from lsp_agent.config.paths import state_home
 from lsp_agent.context.assembly import ContextSettings, ContextWorld, WorkspaceContext
+from lsp_agent.domain.run import Run
 from lsp_agent.domain.session import Session
 from lsp_agent.hooks.process import HookProcesses
 from lsp_agent.hooks.runner import UserHooks
+from lsp_agent.policy.protected import is_secret
 from lsp_agent.policy.shell import judge
 from lsp_agent.ports.tools import Tool
 from lsp_agent.providers.registry import ProviderRegistry
@@ -117,6 +122,9 @@ class Rooms:
         self.context = self._make_context()
         self.language = language(settled, ground.editors, self.workspace, self.jobs.sandbox, clock)
         self.modes = LiveModes()
+        self.changes = Changes(
+            store=ground.store, events=hub, clock=clock, workspace=self.workspace, is_secret=is_secret
+        )
         self._web = self._make_web()
         self.research_directory = settled.directory / "research"
         self.subagents = self._make_subagents()
@@ -197,12 +205,25 @@ class Rooms:
         )
         return subagents
 
+    def _shell_tools(self) -> list[Tool]:
+        """With a checkpoint before each command that may change files (RELIABILITY SH-22)."""
+
+        def may_change(arguments: Mapping[str, Any]) -> bool:
+            return judge(str(arguments.get("command", ""))).effect != "allow"
+
+        tools = shell_tools(self.jobs, judge)
+        return [self.changes.guard(tool, may_change) if tool.spec.name == "bash" else tool for tool in tools]
+
+    async def _context_of(self, run: Run) -> Sequence[str]:
+        """More blocks of the system prompt: rules, skills, MCP, git, and what the user said of changes."""
+        return [*await self.context.turn.blocks(run), *await self.changes.context(run)]
+
     def _make_services(self) -> TurnServices:
         settled = self.ground.settled
         tools = BuiltinTools(
             withhold=lambda path: settled.rules.withholds(path, settled.roots),
             disabled=settled.config.tools.disabled,
-            more=[*shell_tools(self.jobs, judge), AskUser(self.questions), *self._web.tools(), *self.language.tools],
+            more=[*self._shell_tools(), AskUser(self.questions), *self._web.tools(), *self.language.tools],
             wrap=self.language.wrap,
             changing=lambda: [*self.mcp.servers.tools(), *self.subagents.tools()],
             is_open=self.context.skills.is_skill_path,
@@ -217,7 +238,7 @@ class Rooms:
             clock=self.ground.clock,
             limits=lambda: turn_limits(settled.config),
             editor_facts=lambda: editor_facts(self.ground.agreed),
-            context=self.context.turn.blocks,
+            context=self._context_of,
             hooks=self.hooks,
             notes=self.language.watch.pending_notes,
         )

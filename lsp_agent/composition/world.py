@@ -59,6 +59,7 @@ class World:
             model_of=self._model_of,
         )
         rooms.subagents.bind(rooms.services, self._agent.children)
+        rooms.changes.is_busy = self._agent.is_busy
 
     def core(self) -> Core:
         """What the handlers work with."""
@@ -78,6 +79,7 @@ class World:
             trust=TrustService(settled.trust, roots=lambda: self._roots.paths, on_change=self._settings_changed),
             mcp=rooms.mcp.servers,
             context=rooms.context,
+            changes=rooms.changes,
         )
 
     async def _settings_changed(self) -> None:

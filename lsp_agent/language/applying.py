@@ -8,11 +8,13 @@ they are applied; when one file fails, those already changed are put back as far
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
-from lsp_agent.domain.errors import DocumentChanged, ToolError, WorkspaceError
+from lsp_agent.domain.errors import DocumentChanged, StoreError, ToolError, WorkspaceError
 from lsp_agent.language.shapes import EditPlan
 from lsp_agent.ports.approver import Decision, PermissionAsk
+from lsp_agent.ports.changes import applied_entry, change_entry, dropped_entry, run_checkpoint
 from lsp_agent.ports.store import PutFileVersion, Write
 from lsp_agent.ports.tools import ToolContext, ToolResult
 from lsp_agent.ports.workspace import Place, TextFile
@@ -94,6 +96,7 @@ async def apply_files(
     if not decision.allowed:
         return refusal(decision, _metadata(plans))
     versions = {one.place.path: await _versions(context, one) for one in plans}
+    journal = await _journal(context, plans)
     done: list[tuple[FilePlan, TextFile]] = []
     failed = plans[0]
     try:
@@ -102,11 +105,11 @@ async def apply_files(
             _, after = await context.workspace.change(one.place, _unchanged(one), f"{verb} in {one.place.shown}")
             done.append((one, after))
     except WorkspaceError as error:
-        return await _taken_back(context, failed, error, done, versions)
+        return await _taken_back(context, failed, error, done, versions, journal)
     except asyncio.CancelledError:
         await asyncio.shield(_put_back(context, done))
         raise
-    await _remember(context, done, versions)
+    await _remember(context, done, versions, journal)
     return _result(context, [one for one, _ in done], summary)
 
 
@@ -148,12 +151,14 @@ async def _taken_back(
     error: WorkspaceError,
     done: Sequence[tuple[FilePlan, TextFile]],
     versions: Mapping[Any, Sequence[str]],
+    journal: Mapping[Path, str],
 ) -> ToolResult:
     left = await asyncio.shield(_put_back(context, done))
     text = f"{failed.place.shown} was not changed: {error}."
     if not left:
+        _ = context.store.write(_settled(context, (), journal))
         return ToolResult(f"{text} Nothing was changed in any file.", is_error=True)
-    await _remember(context, left, versions)
+    await _remember(context, left, versions, journal)
     names = ", ".join([one.place.shown for one, _ in left])
     kept = _result(context, [one for one, _ in left], "")
     content = f"{text} These files are changed already and could not be put back: {names}."
@@ -181,12 +186,54 @@ async def _versions(context: ToolContext, plan: FilePlan) -> Sequence[str]:
     return await context.store.file_versions(context.session_id, str(plan.place.path))
 
 
+async def _journal(context: ToolContext, plans: Sequence[FilePlan]) -> Mapping[Path, str]:
+    """Write down what is about to be done, and the run's checkpoint before it. Shape: the change's id by path.
+
+    Raises: ToolError when it cannot be stored: then nothing is done.
+    """
+    now_ms, ids = context.clock.now_ms(), {one.place.path: context.clock.new_id() for one in plans}
+    entries = [
+        change_entry(
+            context.run,
+            change_id=ids[one.place.path],
+            path=str(one.place.path),
+            uri=one.place.uri,
+            kind="edit",
+            before=one.before.text,
+            after=one.new,
+            hunks=[(hunk.hunk_id, hunk.old_start, hunk.old_end, hunk.new_start, hunk.new_end) for hunk in one.hunks],
+            tool_call_id=context.call.tool_call_id,
+            created_at_ms=now_ms,
+            base_version=one.before.version,
+        )
+        for one in plans
+    ]
+    try:
+        await context.store.write([run_checkpoint(context.run, now_ms), *entries])
+    except StoreError as error:
+        raise ToolError(f"Nothing was changed: no checkpoint could be stored ({error}).") from error
+    return ids
+
+
+def _settled(context: ToolContext, done: Sequence[FilePlan], journal: Mapping[Path, str]) -> list[Write]:
+    """What of the journal really happened, and what did not."""
+    happened = {one.place.path for one in done}
+    new_id, now_ms, session_id = context.clock.new_id, context.clock.now_ms(), context.session_id
+    return [
+        (applied_entry if path in happened else dropped_entry)(session_id, change_id, new_id(), now_ms)
+        for path, change_id in journal.items()
+    ]
+
+
 async def _remember(
-    context: ToolContext, done: Sequence[tuple[FilePlan, TextFile]], versions: Mapping[Any, Sequence[str]]
+    context: ToolContext,
+    done: Sequence[tuple[FilePlan, TextFile]],
+    versions: Mapping[Any, Sequence[str]],
+    journal: Mapping[Path, str],
 ) -> None:
     """History as in CORE 31. Where the model knew the text, it knows the new one: the hunks follow from its request."""
     now_ms, run_key, call = context.clock.now_ms(), context.run.run_key, context.call.tool_call_id
-    writes: list[Write] = []
+    writes = _settled(context, [one for one, _ in done], journal)
     for one, after in done:
         known = versions[one.place.path]
         texts = [after.text] if known and known[-1] == one.before.text else [one.before.text, after.text]

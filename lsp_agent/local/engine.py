@@ -39,6 +39,7 @@ _START_S = 60.0
 _BYTES_A_SECOND = 20 << 20
 """A slow disk still brings that much of the weights while a model is loaded."""
 _CLOSE_S = 2.6
+_GONE_S = 1.0
 _LOG_LINES = 200
 _BOOT = "import sys; sys.path.append(sys.argv[1]); from lsp_agent.local.serve_engine import main; main()"
 _PACKAGE_PARENT = str(Path(lsp_agent.__file__).resolve().parents[1])
@@ -198,6 +199,11 @@ class LocalEngines:
             assert engine.starting is not None
             # shared: a cancelled session must not take the model away from the next one
             yield await asyncio.shield(engine.starting)
+        except ProviderError as error:
+            if error.retryable and error.status is None and engine.running is not None:
+                # the connection broke: has the engine ended? The next attempt must not ask a dead one
+                await asyncio.wait([engine.running.ended], timeout=_GONE_S)
+            raise
         finally:
             engine.users -= 1
             self._rest(engine)

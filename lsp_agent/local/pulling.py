@@ -165,7 +165,8 @@ async def _fetch_once(
             raise WeightsError(f"{weights.name}: the server answered with another part than was asked for.")
         file = await asyncio.to_thread(_opened, part)
         try:
-            async for chunk in response.aiter_raw(_CHUNK):
+            # as it comes: a size asked for here would keep back what a cut connection has brought
+            async for chunk in response.aiter_raw():
                 have += len(chunk)
                 if have > weights.size:
                     await asyncio.to_thread(part.unlink)

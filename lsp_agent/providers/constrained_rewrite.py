@@ -18,7 +18,7 @@ _BRACES = frozenset(
 _HASH_COMMENTS = frozenset({"php", "sh"})
 _DEFINITION = re.compile(r"^(?P<indent>[ \t]*)(?:async[ \t]+)?(?P<kind>def|class)[ \t]+(?P<name>\w+)")
 _BRACED = re.compile(
-    r"^[ \t]*(?!(?:if|for|while|switch|catch|else|return|do|try|match|loop|unsafe)\b)[^=;#/\n]*?"
+    r"^[ \t]*+(?!(?:if|for|while|switch|catch|else|return|do|try|match|loop|unsafe)\b)[^=;#/\n]*?"
     r"(?:\b(?:function|func|fn|class|struct|interface|impl|enum|trait)\s+(?:\([^)]*\)\s*)?(?P<named>\w+)"
     r"|(?P<called>\w+)\s*\([^;{}]*\))[^;{}=]*\{",
     re.MULTILINE,

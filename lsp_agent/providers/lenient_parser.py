@@ -79,7 +79,10 @@ class TextCalls:
                 break
             if begin:
                 self._emit(out, begin)
-            if not certain and not final:
+            if not certain:
+                # the beginning of something, at the end of what there is
+                if final:
+                    self._emit(out, len(self._held))
                 break
             if not self._resolve(out, final=final):
                 break

@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # the handlers' types; their modules are imported after `init
     from lsp_agent.agent.approvals import Approvals
     from lsp_agent.agent.questions import Questions
     from lsp_agent.agent.sessions import Sessions
+    from lsp_agent.changes.service import Changes
     from lsp_agent.context.assembly import WorkspaceContext
     from lsp_agent.ports.provider import Providers
     from lsp_agent.ports.tools import Tools
@@ -26,6 +27,8 @@ class Core:
 
     agent: Agent
     sessions: Sessions
+    changes: Changes
+    """The journal of what the agent changed."""
     approvals: Approvals
     questions: Questions
     workspace: Workspace

@@ -25,11 +25,17 @@ _AGENT_METHODS = {
     "context_handlers": ("rules/list", "commands/list", "mention/complete"),
     "mcp_handlers": ("mcp/list", "mcp/restart", "mcp/login"),
     "trust_handlers": ("trust/get", "trust/set"),
+    "changes_handlers": ("changes/list", "changes/resolve", "checkpoint/list", "checkpoint/restore"),
     "language_handlers": (),
 }
 """Modules of this package and the methods they answer. They validate with pydantic, so they are imported with the first
 request that needs them, not before `initialize` is answered."""
-_LANGUAGE_METHODS = ("textDocument/codeAction", "workspace/executeCommand")
+_LANGUAGE_METHODS = (
+    "textDocument/codeAction",
+    "textDocument/codeLens",
+    "textDocument/hover",
+    "workspace/executeCommand",
+)
 
 
 def _late(module: str, method: str) -> Handle:

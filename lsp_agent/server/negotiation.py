@@ -26,7 +26,7 @@ ACTION_KINDS = ("quickfix", "refactor.rewrite", "source.agent")
 COMMANDS = tuple(
     f"lspAgent.{name}"
     for name in (
-        *("ask", "stop", "accept", "reject", "permissions", "undo", "sessions", "status"),
+        *("ask", "stop", "accept", "reject", "permissions", "undo", "redo", "sessions", "status"),
         *("transcript", "prompt", "send", "model", "mode"),
     )
 )
@@ -130,6 +130,8 @@ def initialize_result(agreed: Negotiated, instance_id: str) -> dict[str, Any]:
             "prompt": {"image": True, "bufferRef": True},
             "session": {"list": {}, "read": {}, "attach": {}, "fork": {}, "compact": {}, "export": {}},
             "run": {"queueMax": QUEUE_MAX, "steer": {}},
+            "changes": {"hunk": True, "undo": True},
+            "checkpoint": {},
             "limits": {"maxMessageBytes": MAX_MESSAGE_BYTES, "replayEvents": REPLAY_EVENTS},
         }
     else:
@@ -144,11 +146,21 @@ def initialize_result(agreed: Negotiated, instance_id: str) -> dict[str, Any]:
             "positionEncoding": agreed.position_encoding,
             "textDocumentSync": {"openClose": True, "change": 2, "save": {"includeText": False}},
             "codeActionProvider": {"codeActionKinds": list(ACTION_KINDS)} if literals else True,
+            **_review_capabilities(agreed),
             "executeCommandProvider": {"commands": list(COMMANDS), "workDoneProgress": True},
             "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
             "experimental": {"agent": agent},
         },
     }
+
+
+def _review_capabilities(agreed: Negotiated) -> dict[str, Any]:
+    """Lenses and hovers over the agent's changes, for a client that has them and no plugin that draws its own."""
+    if agreed.events:
+        return {}
+    said = _mapping(agreed.capabilities.get("textDocument"))
+    lenses = {"codeLensProvider": {"resolveProvider": False}} if isinstance(said.get("codeLens"), Mapping) else {}
+    return {**lenses, **({"hoverProvider": True} if isinstance(said.get("hover"), Mapping) else {})}
 
 
 def path_of(uri: str) -> str | None:

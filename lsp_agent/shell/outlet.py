@@ -44,7 +44,7 @@ try:
     door.listen(64)
     number = door.fileno().to_bytes(4, sys.byteorder)
     channel.sendmsg([b"."], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, number)])
-except OSError:
+except (OSError, ValueError):
     for name in sys.argv[3].split(","):
         os.environ.pop(name, None)
 os.execv(sys.argv[4], sys.argv[4:])

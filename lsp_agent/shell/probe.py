@@ -58,7 +58,7 @@ async def opens(spawner: Spawner, order: Order) -> bool:
         running = await spawner.start(order, lambda name, text: None)
     except OSError:
         return False
-    channel = running.take_outlet()
+    channel, listener = running.take_outlet(), None
     try:
         async with asyncio.timeout(_PROBE_S):
             listener = await receive_listener(channel) if channel is not None else None
@@ -66,12 +66,11 @@ async def opens(spawner: Spawner, order: Order) -> bool:
     except TimeoutError:
         return False
     finally:
+        if listener is not None:
+            listener.close()
         if not running.ended.done():
             await running.stop()
-    if listener is None:
-        return False
-    listener.close()
-    return ended.exit_code == 0
+    return listener is not None and ended.exit_code == 0
 
 
 async def _run(spawner: Spawner, build: Build, shell: str, base: Path, mark: str, port: int) -> str | None:

@@ -131,16 +131,24 @@ class Sandbox:
         tier = await self.tier()
         roots = [Path(root).resolve() for root in self._roots()]
         ground = await self._ground(roots, reading=reading, tier=tier)
+        try:
+            argv = [shell, "--noprofile", "--norc", "-c", command]
+            return await self._confined(ground, tier, argv, cwd=cwd, outlet=outlet)
+        except BaseException:
+            self._placeholders.give_back(ground.placeholders)
+            raise
+
+    async def _confined(self, ground: Ground, tier: str, argv: list[str], *, cwd: Path, outlet: bool) -> Confined:
+        roots = [Path(root) for root in ground.roots]
         tmp = await asyncio.to_thread(tempfile.mkdtemp, prefix="lsp-agent-") if tier == "landlock" else None
         if tmp is not None:
             ground = replace(ground, writable=(tmp,))
         env = child_environment(self._environ, roots, tmp=tmp or ("/tmp" if tier == "bubblewrap" else None))
-        argv = [shell, "--noprofile", "--norc", "-c", command]
         order = Order(argv, str(cwd), env)
-        if outlet and tier == "bubblewrap" and not reading:
+        if outlet and tier == "bubblewrap" and not ground.reading:
             order = await self._with_outlet(order, ground)
         order = build_order(tier, ground, order)
-        if reading or tier == "none":
+        if ground.reading or tier == "none":
             return Confined(order, ground, tmp)
         absent = tuple([path for root in roots for path in absent_places(root)])
         return Confined(order, ground, tmp, absent, frozenset(await self._tops(ground)))
@@ -181,7 +189,7 @@ class Sandbox:
 
     async def _ground(self, roots: Sequence[Path], *, reading: bool, tier: str) -> Ground:
         if tier == "none":
-            return Ground(tuple(map(str, roots)))
+            return Ground(tuple(map(str, roots)), reading=reading)
         home = Path(self._environ.get("HOME") or "/nonexistent")
         hidden = await asyncio.to_thread(user_secrets, home, self._hide)
         above = [path for path in hidden if any(root.is_relative_to(path) for root in roots)]

@@ -101,18 +101,27 @@ class CommandOutlet:
             self._asked += 1
             question = asyncio.create_task(self._question(self._asker, host), name=f"question about {host}")
             self._questions[host] = question
-            question.add_done_callback(lambda _: self._questions.pop(host, None))
+            question.add_done_callback(lambda done: self._settle(host, done))
         await asyncio.wait([question])
-        return not question.cancelled() and question.exception() is None and question.result()
+        return self._answers.get(host, False)
 
     async def _question(self, asker: HostAsker, host: str) -> bool:
         try:
             async with asyncio.timeout(self._ask_s):
-                answer = await asker.ask(host)
+                return await asker.ask(host)
         except TimeoutError:
-            answer = False
-        self._answers[host] = answer
-        return answer
+            return False
+
+    def _settle(self, host: str, question: asyncio.Task[bool]) -> None:
+        """Whatever became of it, only an answer counts: a question that failed grants nothing."""
+        self._questions.pop(host, None)
+        if question.cancelled():
+            return
+        error = question.exception()
+        if error is None:
+            self._answers[host] = question.result()
+        else:
+            _log.error("asking for a host failed: %s", type(error).__name__)
 
     def _tell(self, host: str, why: str) -> None:
         """One line a host, so that whoever reads the output knows what was refused."""

@@ -111,7 +111,7 @@ def test_a_sub_agent_is_seen_in_the_tool_call_it_works_for(tmp_path: Path, works
         nvim.until(lambda: nvim.held("child"))
         chat = nvim.until(lambda: "╎ ▸ ✔ `view`" in nvim.chat() and nvim.chat())
         assert "  ╎ I look." in chat
-        assert "· 1 tool calls: " in chat
+        assert "· 1 tool call: " in chat
         nvim.focus_chat()
         head = next(n for n, line in enumerate(chat.splitlines(), 1) if line.startswith("▸ … `agent`"))
         assert [nvim.api.funcs.foldclosed(head), nvim.api.funcs.foldclosed(head + 1)] == [-1, head + 1]

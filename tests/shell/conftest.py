@@ -14,6 +14,8 @@ from lsp_agent.shell.jobs import Jobs
 from lsp_agent.shell.sandbox import Sandbox
 from lsp_agent.shell.spawner import Spawner
 from lsp_agent.tools.bash import Bash
+from lsp_agent.web.command_outlet import CommandOutlets
+from lsp_agent.web.guard import Guard
 from tests.tools.doubles import World, make_world
 
 
@@ -107,3 +109,32 @@ async def make_shell(tmp_path) -> AsyncIterator:
 @pytest.fixture
 async def shell(make_shell) -> Shell:
     return make_shell()
+
+
+@pytest.fixture
+async def make_net(make_shell) -> AsyncIterator:
+    """A shell whose commands may reach out to a site on loopback; skips where the tier is not to be had."""
+    from tests.shell.net import Net
+    from tests.web.site import Names, Site, answer
+
+    sites: list[Site] = []
+
+    async def make(*, domains=(), tiers=("bubblewrap", "none"), ssl=None, **more):
+        site, evil = await Site().start(ssl), await Site().start()
+        sites.extend((site, evil))
+        site.routes["/"] = answer("from outside\n")
+        evil.routes["/"] = answer("evil\n")
+        names = Names(site_example="127.0.0.1", evil_example="127.0.0.1")
+        # only so that a test can be the Internet: the guard itself is the one of a fetch
+        guard = Guard(resolve=names, allow_private=[("site.example", site.port), ("evil.example", evil.port)])
+        outlets = CommandOutlets(
+            guard, domains=lambda: domains, asks=more.pop("asks", True), ask_s=more.pop("ask_s", 60)
+        )
+        net = Net(make_shell(*tiers, outlets=outlets, **more), site, evil, names)
+        if await net.shell.sandbox.tier() != tiers[0]:
+            pytest.skip(f"no {tiers[0]} here")
+        return net
+
+    yield make
+    for site in sites:
+        await site.stop()

@@ -18,8 +18,11 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from lsp_agent.policy.protected import is_protected, is_secret  # noqa: E402
+from lsp_agent.shell.outlet import PORT, receive_listener  # noqa: E402
 from lsp_agent.shell.sandbox import Sandbox  # noqa: E402
 from lsp_agent.shell.spawner import Spawner  # noqa: E402
+from lsp_agent.web.command_outlet import CommandOutlets  # noqa: E402
+from lsp_agent.web.guard import Guard  # noqa: E402
 
 MARK = "mark-5f2c9a"
 
@@ -86,16 +89,23 @@ async def attack(tier: str, base: Path, *, reading: bool) -> dict[str, object]:
             "abstract": f"probe-{os.getpid()}",
             "tier": tier,
             "reading": reading,
+            "outlet": PORT,
         }
         before = snapshot(place["outside"], place["home"], place["state"])
         protected = snapshot(place["inside"] / ".git" / "hooks", place["inside"] / ".vscode")
         program = (Path(__file__).parent / "escapes.py").read_text()
         command = f"/usr/bin/python3 -I -c {shlex.quote(program)} {shlex.quote(json.dumps(arguments))}"
-        confined = await sandbox.confine(command, cwd=place["inside"], reading=reading)
         said: list[str] = []
+        refused: list[str] = []
+        outlet = CommandOutlets(Guard(), domains=lambda: ["granted.example"]).open(None, refused.append)
+        confined = await sandbox.confine(command, cwd=place["inside"], reading=reading, outlet=True)
         running = await spawner.start(confined.order, lambda name, text: said.append(text))
         async with asyncio.timeout(60):
+            channel = running.take_outlet()
+            if channel is not None:
+                await outlet.serve(await receive_listener(channel))
             await running.ended
+            await outlet.close()
         await sandbox.release(confined)
         line = next((line for line in "".join(said).splitlines() if line.startswith("PROBES ")), None)
         if line is None:
@@ -105,6 +115,10 @@ async def attack(tier: str, base: Path, *, reading: bool) -> dict[str, object]:
             result["got_out"]["udp_loopback"] = bool(udp.recv(10))
         except OSError:
             result["got_out"]["udp_loopback"] = False
+        has_outlet = channel is not None
+        result["got_out"]["outlet_where_there_should_be_none"] = has_outlet and (reading or tier != "bubblewrap")
+        result["outlet"] = has_outlet
+        result["refused"] = refused
         result["got_out"]["something_outside_changed"] = before != snapshot(
             place["outside"], place["home"], place["state"]
         )

@@ -1,6 +1,6 @@
 """Runs inside a sandbox and tries to get out; prints one JSON object {probe: true when it got out}. Standard library only."""
 
-# ruff: noqa: E501, F541, PTH101, PTH102, PTH104, PTH105, PTH108, PTH110, PTH123, PTH208, PTH211, SIM115
+# ruff: noqa: E501, F541, PTH101, PTH102, PTH104, PTH105, PTH108, PTH110, PTH114, PTH115, PTH123, PTH208, PTH211, SIM115
 
 import ctypes
 import json
@@ -163,6 +163,45 @@ def packet():
 @probe
 def vsock():
     return socket.socket(40, socket.SOCK_STREAM) is not None
+
+
+def _knock(text):
+    with socket.create_connection(("127.0.0.1", arguments["outlet"]), 2) as connection:
+        connection.sendall(text.encode() + b"\r\n\r\n")
+        return b" 200 " in connection.recv(1000).split(b"\r\n")[0]
+
+
+for name, line in {
+    "outlet_loopback": f"CONNECT 127.0.0.1:{PORT} HTTP/1.1",
+    "outlet_loopback6": f"CONNECT [::1]:{PORT} HTTP/1.1",
+    "outlet_mapped": f"CONNECT [::ffff:127.0.0.1]:{PORT} HTTP/1.1",
+    "outlet_localhost": f"CONNECT localhost:{PORT} HTTP/1.1",
+    "outlet_number": f"CONNECT 2130706433:{PORT} HTTP/1.1",
+    "outlet_metadata": "CONNECT 169.254.169.254:80 HTTP/1.1",
+    "outlet_not_granted": "CONNECT example.com:443 HTTP/1.1",
+    "outlet_suffix": "CONNECT granted.example.evil.com:443 HTTP/1.1",
+    "outlet_prefix": "CONNECT evilgranted.example:443 HTTP/1.1",
+    "outlet_nul": "CONNECT granted.example\0.evil.com:443 HTTP/1.1",
+    "outlet_plain": f"GET http://127.0.0.1:{PORT}/ HTTP/1.1",
+    "outlet_plain_file": "GET file:///etc/passwd HTTP/1.1",
+}.items():
+    probes[name] = lambda line=line: _knock(line)
+
+
+@probe
+def inherited_socket():
+    links = [
+        os.readlink(f"/proc/self/fd/{name}")
+        for name in os.listdir("/proc/self/fd")
+        if os.path.islink(f"/proc/self/fd/{name}")
+    ]
+    return any(link.startswith("socket:") for link in links)
+
+
+@probe
+def inherited_socket_of_the_first_process():
+    links = [os.readlink(f"/proc/1/fd/{name}") for name in os.listdir("/proc/1/fd")]
+    return any(link.startswith("socket:") for link in links)
 
 
 # ------------------------------------------------------------------------------------------- processes, kernel

@@ -46,10 +46,13 @@ def test_SH_16_nothing_gets_out(stage_of, tier, user, kind):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     result = json.loads(done.stdout)
-    if "got_out" not in result:
+    if result["tier"] != tier:
         pytest.skip(f"{tier} is not to be had here as {user}: {result['why']}")
+    assert "got_out" in result, result
     out = sorted(name for name, got in result["got_out"].items() if got)
     print(f"\nescapes: {len(out)} of {len(result['got_out'])} ({tier}, uid {result['user']}, {kind})")
     assert result["works"]
+    assert result["outlet"] is (tier == "bubblewrap" and kind == "working")
+    assert not result["outlet"] or result["refused"]
     assert out == []
     assert len(result["got_out"]) >= 60

@@ -31,6 +31,7 @@ EXTENSION = ROOT / "editors/vscode"
 NODE_VENV = CACHE / "node24"
 ENTRY = CACHE / "code-server/node_modules/code-server/out/node/entry.js"
 VSIX = EXTENSION / "lsp-agent.vsix"
+HOST_TESTS = EXTENSION / "build/host.cjs"
 IMAGES = ROOT / "docs/images"
 START_S = 60
 STEP_MS = 20_000
@@ -90,9 +91,9 @@ def chromium() -> str | None:
 
 def _build() -> None:
     environment = {**os.environ, "PATH": f"{NODE_VENV / 'bin'}:{os.environ['PATH']}"}
-    sources = [path for folder in ("src", "scripts", "media") for path in (EXTENSION / folder).rglob("*")]
+    sources = [path for folder in ("src", "scripts", "media", "test") for path in (EXTENSION / folder).rglob("*")]
     sources += [EXTENSION / "package.json", EXTENSION / "README.md"]
-    if VSIX.exists() and VSIX.stat().st_mtime > max(path.stat().st_mtime for path in sources):
+    if VSIX.exists() and HOST_TESTS.exists() and VSIX.stat().st_mtime > max(path.stat().st_mtime for path in sources):
         return
     commands = [["npm", "run", "package"]]
     if not (EXTENSION / "node_modules/esbuild").exists():

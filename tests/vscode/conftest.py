@@ -89,7 +89,9 @@ def prepared_desk(code_server: CodeServer, pages: Any, tmp_path: Path) -> Iterat
     """Makes desks whose window is still empty."""
     with ExitStack() as stack:
 
-        def make(script: str, text: str = "def add(a, b):\n    return a - b\n", extra: str = "", **settings: Any) -> Desk:
+        def make(
+            script: str, text: str = "def add(a, b):\n    return a - b\n", extra: str = "", **settings: Any
+        ) -> Desk:
             workspace, holds, state = tmp_path / "workspace", tmp_path / "holds", tmp_path / "state"
             for folder in (workspace / ".vscode", holds):
                 folder.mkdir(parents=True)

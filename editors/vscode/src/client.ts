@@ -8,6 +8,7 @@ import {
   type FeatureState,
   LanguageClient,
   type LanguageClientOptions,
+  type ServerCapabilities,
   type ServerOptions,
   State,
   type StaticFeature,
@@ -158,8 +159,6 @@ export class Server implements vscode.Disposable {
     const options: LanguageClientOptions = {
       documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
       outputChannel: this.#log,
-      // the server's own code actions are for editors without a plugin; ours open the chat
-      middleware: { provideCodeActions: () => [] },
     };
     const client = new LanguageClient(
       'lspAgent',
@@ -240,6 +239,13 @@ class AgentBlock implements StaticFeature {
         },
       },
     };
+  }
+
+  /** What the server offers to editors without a plugin stays unused: its commands have names of ours. */
+  preInitialize(capabilities: ServerCapabilities): void {
+    delete capabilities.executeCommandProvider;
+    delete capabilities.codeActionProvider;
+    delete capabilities.completionProvider;
   }
 
   initialize(): void {

@@ -122,7 +122,8 @@ function M.tool(tool, children_of)
   for _, child in ipairs(children_of and children_of(tool.id) or {}) do
     local said, last, count = M.child(child, children_of)
     if count > 0 then
-      lines[1] = ('%s · %d tool calls%s'):format(lines[1], count, tool.status == 'in_progress' and ': ' .. last or '')
+      local now = tool.status == 'in_progress' and ': ' .. last or ''
+      lines[1] = ('%s · %d %s%s'):format(lines[1], count, count == 1 and 'tool call' or 'tool calls', now)
     end
     for index, line in ipairs(said) do
       said[index] = M.CHILD_PREFIX .. line

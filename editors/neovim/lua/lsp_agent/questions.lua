@@ -65,26 +65,31 @@ end
 
 ---The question at the cursor of the chat, else the oldest.
 ---@param chat lsp_agent.Chat
+---@param only (fun(record: lsp_agent.Question): boolean)? Of those at other places
 ---@return lsp_agent.Question?
-local function meant(chat)
-  local waiting = chat:waiting_for('questions')
-  local id = chat.view:at_cursor('question')
-  for _, record in ipairs(waiting) do
-    if record.requestId == id then
-      return record
-    end
-  end
+local function meant(chat, only)
+  local waiting, id = chat:waiting_for('questions'), chat.view:at_cursor('question')
   if not waiting[1] then
     vim.notify('lsp-agent: nothing is asked')
+    return nil
   end
-  return waiting[1]
+  local function is_at_cursor(record)
+    return record.requestId == id
+  end
+  return vim.iter(waiting):find(is_at_cursor) or only and vim.iter(waiting):find(only) or waiting[1]
+end
+
+---@param record lsp_agent.Question
+---@return boolean
+local function is_short(record)
+  return forms.is_short(forms.new(record))
 end
 
 ---Take a choice of a short question; any other opens its form.
 ---@param chat lsp_agent.Chat
 ---@param number integer
 function M.choose(chat, number)
-  local record = meant(chat)
+  local record = meant(chat, is_short)
   if not record then
     return
   end

@@ -206,7 +206,8 @@ function View:decision_lines(effect)
   return blocks.answered(self.asked[effect.id] or effect.op, effect.value)
 end
 
----What the block at the cursor of a window of the chat is about; nil when it is none of that kind.
+---What the block at the cursor of a window of the chat is about; nil when it is none of that kind, or when the cursor is
+---at the end: there it follows what comes, and points to nothing.
 ---@param op string permission or question
 ---@return string? id
 function View:at_cursor(op)
@@ -215,6 +216,9 @@ function View:at_cursor(op)
     return nil
   end
   local row = vim.api.nvim_win_get_cursor(window)[1] - 1
+  if row + 1 == vim.api.nvim_buf_line_count(self.bufnr) then
+    return nil
+  end
   for key, block in pairs(self.by_key) do
     local first = vim.startswith(key, op .. ':') and self:row(block) or nil
     if first and first <= row and row < first + block.count then

@@ -17,9 +17,11 @@ export function test(name: string, body: () => Promise<void>): void {
   tests.push({ name, body });
 }
 
-export async function runAll(): Promise<Result[]> {
+/** `told`: what is known so far, before each test and at the end; the test that runs has `ms` -1. */
+export async function runAll(told: (results: readonly Result[]) => void): Promise<Result[]> {
   const results: Result[] = [];
   for (const { name, body } of tests) {
+    told([...results, { name, ms: -1 }]);
     const began = performance.now();
     const error = await within(body(), TEST_MS, name).then(
       () => undefined,
@@ -27,6 +29,7 @@ export async function runAll(): Promise<Result[]> {
     );
     results.push({ name, ms: Math.round(performance.now() - began), ...(error === undefined ? {} : { error }) });
   }
+  told(results);
   return results;
 }
 

@@ -8,8 +8,8 @@ import './extension.test.ts';
 import './sessions.test.ts';
 
 export async function run(): Promise<void> {
-  const results = await runAll();
-  writeFileSync(join(dirname(folder()), 'results.json'), JSON.stringify(results));
+  const path = join(dirname(folder()), 'results.json');
+  const results = await runAll((known) => writeFileSync(path, JSON.stringify(known)));
   const failed = results.filter(({ error }) => error !== undefined);
   if (failed.length > 0) {
     throw new Error(`${failed.length} of ${results.length} failed`);
