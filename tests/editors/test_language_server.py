@@ -14,7 +14,6 @@ from tests.editors.plugin import PluginNvim, git_workspace
 
 pytestmark = [pytest.mark.editor, pytest.mark.process]
 
-SERVER = [sys.executable, "-m", "tests.language.serve"]
 TITLE: dict[str, Any] = {"aside": True, "times": 0, "do": [{"text": "A title"}]}
 FILES = {
     "shop.py": (
@@ -79,7 +78,7 @@ def test_the_model_renames_breaks_a_type_is_told_and_repairs_it(tmp_path: Path) 
         turn("lsp_diagnostics", file_path="shop.py"),
         {"after": "tool", "do": [{"text": "Done."}]},
     ]
-    with PluginNvim(tmp_path / "home", workspace, script, cmd=SERVER) as nvim:
+    with PluginNvim(tmp_path / "home", workspace, script) as nvim:
         with_pyright(nvim, workspace / "shop.py")
         nvim.api.command("Agent ask rename it")
         answered: set[str] = set()

@@ -17,6 +17,11 @@ WHOLE_S = 240
 SCRIPT = """
 [[turn]]
 when = "fix add"
+after = "user"
+do = [ { text = "I will look." }, { tool = "view", input = { file_path = "{{attachment_path}}" } } ]
+[[turn]]
+when = "fix add"
+after = "tool"
 do = [
   { text = "I will correct it." },
   { tool = "edit", input = { file_path = "{{attachment_path}}", old_string = "a - b", new_string = "a + b" } },
@@ -39,9 +44,9 @@ do = [ { text = "some wörds 😀\\n\\n", repeat = 2500, deltas = 4 } ]
 [[turn]]
 when = "question"
 after = "user"
-do = [ { tool = "question", input = { questions = [ { type = "single_choice", text = "Which colour?",
-  description = "It is painted with it.", choices = [ { id = "red", label = "Red" }, { id = "green", label = "Green" } ]
-} ] } } ]
+do = [ { tool = "question", input = '''{"questions": [{"type": "single_choice", "text": "Which colour?",
+  "description": "It is painted with it.",
+  "choices": [{"id": "red", "label": "Red"}, {"id": "green", "label": "Green"}]}]}''' } ]
 [[turn]]
 when = "delegate"
 after = "user"

@@ -5,7 +5,7 @@ Most editors throw the result of a command away, so a connection without event U
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from lsp_agent.agent.submission import RunAnswer, Submission
@@ -137,6 +137,7 @@ class Commands:
             prompt=_prompt(wanted),
             session_id=session_id,
             attachments=self._attachments(wanted),
+            expand=self._expansion(_prompt(wanted)),
             options=RunOptions(),
             subscriber=connection.endpoint if connection.agreed.events else companion,
         )
@@ -144,13 +145,23 @@ class Commands:
         return await accepted
 
     def _attachments(self, wanted: Mapping[str, Any]) -> Any:
+        """What the command names, and what the prompt mentions with `@`."""
+        from lsp_agent.server.context_handlers import surroundings
+
         uri, span = wanted.get("uri"), wanted.get("range")
-        if not isinstance(uri, str):
+        around = surroundings(self._connection, self._connection.last_session)
+        items = list(self._core().context.mentions.mentioned(_prompt(wanted), around))
+        if isinstance(uri, str):
+            items.insert(0, {"type": "buffer", "uri": uri, **({"range": span} if _has_extent(span) else {})})
+        if not items:
             return None
-        item = {"type": "buffer", "uri": uri, **({"range": span} if _has_extent(span) else {})}
-        frozen = FrozenDocuments(self._connection.documents, [item])
+        frozen = FrozenDocuments(self._connection.documents, items)
         workspace = self._core().workspace
-        return lambda: resolve_attachments([item], AttachmentContext(frozen, workspace))
+        return lambda: resolve_attachments(items, AttachmentContext(frozen, workspace))
+
+    def _expansion(self, prompt: str) -> Callable[[], Awaitable[str]] | None:
+        core = self._core()
+        return (lambda: core.context.commands.expand(prompt)) if prompt.lstrip().startswith("/") else None
 
     # --------------------------------------------------------------------------------------------------- control
 

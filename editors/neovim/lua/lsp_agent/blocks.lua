@@ -139,12 +139,14 @@ end
 
 ---What a permission is about, as lines: a diff, a command, or its place.
 ---@param subject lsp_agent.Json
+---@param root string? Files below it are named by their path there
 ---@return string[]
-function M.subject(subject)
+function M.subject(subject, root)
   if subject.type == 'edit' then
     local lines = { '```diff' }
     for _, file in ipairs(subject.changes or {}) do
-      lines[#lines + 1] = '--- ' .. vim.uri_to_fname(file.uri)
+      local path = vim.uri_to_fname(file.uri)
+      lines[#lines + 1] = '--- ' .. (root and vim.fs.relpath(root, path) or path)
       for _, hunk in ipairs(file.hunks or {}) do
         lines[#lines + 1] = ('@@ line %d @@'):format(hunk.range.start.line + 1)
         for _, side in ipairs({ { '-', hunk.oldText }, { '+', hunk.newText } }) do
@@ -166,13 +168,14 @@ end
 ---A permission that waits, with the keys that answer it.
 ---@param record lsp_agent.Permission
 ---@param keys lsp_agent.KeysConfig
+---@param root string?
 ---@return string[]
-function M.permission(record, keys)
+function M.permission(record, keys, root)
   local lines = { '', '### Permission: ' .. record.title:gsub('\n', ' ') }
   if record.description then
     vim.list_extend(lines, lines_of(record.description))
   end
-  vim.list_extend(lines, M.subject(record.subject))
+  vim.list_extend(lines, M.subject(record.subject, root))
   for _, option in ipairs(record.options) do
     lines[#lines + 1] = ('- `%s` %s'):format(keys[option.kind] or '?', option.name)
   end

@@ -148,6 +148,7 @@ function M.watch(chat, bufnr)
       ask(chat, bufnr, function(start, items)
         if vim.fn.mode() == 'i' and #items > 0 then
           vim.fn.complete(start + 1, items)
+          vim.cmd.redraw()
         end
       end)
     end,

@@ -201,7 +201,7 @@ end
 function View:decision_lines(effect)
   if effect.value.requestId then
     self.asked[effect.id] = effect.value.title or effect.value.message
-    return blocks[effect.op](effect.value, config.get().keys)
+    return blocks[effect.op](effect.value, config.get().keys, self.chat.root)
   end
   return blocks.answered(self.asked[effect.id] or effect.op, effect.value)
 end

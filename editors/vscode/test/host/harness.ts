@@ -7,7 +7,7 @@ export interface Result {
   readonly error?: string;
 }
 
-const STEP_MS = 30_000;
+const STEP_MS = 20_000;
 const TEST_MS = 90_000;
 const POLL_MS = 20;
 
