@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 JOBS ?= 2
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types fmt arch unit shell process editors vscode packages simulate fuzz killloop hostile bench generate check-generated clean
+.PHONY: help install demo test check lint types fmt arch unit shell process editors vscode models packages simulate fuzz killloop hostile bench generate check-generated clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -17,7 +17,7 @@ install: .venv/.installed ## the virtual environment with the locked dependencie
 demo: install ## the main job, with no key: a streamed turn with tool calls on an unsaved buffer in Neovim
 	@$(PY) -m tests.demo
 
-test: install packages lint types arch unit shell process editors simulate fuzz killloop hostile ## everything CI runs
+test: install packages lint types arch unit shell process editors models simulate fuzz killloop hostile ## everything CI runs
 	@scripts/report
 
 check: install lint types arch unit ## the quick lane, under two minutes
@@ -35,18 +35,22 @@ arch: install ## layers, budgets, generated files
 	@scripts/pytest arch tests/architecture tests/protocol
 
 unit: install ## everything that starts no process of ours
-	@scripts/pytest unit tests -m "not process and not slow and not editor" -n $(JOBS) \
+	@scripts/pytest unit tests -m "not process and not slow and not editor and not real_model" -n $(JOBS) \
 		--ignore tests/architecture --ignore tests/protocol --ignore tests/shell --ignore tests/vscode
 
 shell: install packages ## commands, their policy and their sandbox; alone, because it starts hostile things
 	@scripts/pytest shell tests/shell
 
 process: install ## the real server as a process
-	@scripts/pytest process tests -m "(process or slow) and not editor" -n $(JOBS) --timeout 300 \
+	@scripts/pytest process tests -m "(process or slow) and not editor and not real_model" -n $(JOBS) --timeout 300 \
 		--ignore tests/shell --ignore tests/vscode
 
 editors: install packages ## real Neovim, Emacs and Vim, one after another
 	@scripts/pytest editors tests -m editor --timeout 300 --ignore tests/vscode
+
+models: install ## a real small model plays real turns in the embedded engine; fetches 0.6 GB once
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check "xllamacpp==2026.10.11549"
+	@scripts/pytest models tests/local -m real_model --timeout 900
 
 vscode: install ## the VS Code extension in a real VS Code; installs about 1 GB into .cache
 	@scripts/system-packages chromium

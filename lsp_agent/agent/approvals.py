@@ -133,6 +133,10 @@ class Approvals:
             self._close(request_id, Answer("cancelled"), "run", ends_run=True)
         return _decision(answer)
 
+    def allows(self, run: Run, mode: str, ask: PermissionAsk) -> bool:
+        """Whether a rule or an earlier grant allows this without a question."""
+        return self._verdict(run.session_id, mode, ask).effect == "allow"
+
     def forbids(self, run: Run, mode: str, ask: PermissionAsk) -> str | None:
         """Why the rules, the mode or an earlier rejection rule this out; None when at most a question would be asked.
 

@@ -14,19 +14,28 @@ from pathlib import Path
 
 from lsp_agent import __version__
 from lsp_agent.agent.hub import Hub
+from lsp_agent.cli.login import logged_in
 from lsp_agent.cli.trust import trust_of
 from lsp_agent.clock import SystemClock
-from lsp_agent.composition.settings import provider_settings
+from lsp_agent.composition.settings import engine_settings, provider_settings
 from lsp_agent.composition.shell import shell_jobs
 from lsp_agent.config.load import load_config
 from lsp_agent.config.paths import DataDirRefused, config_file, data_dir, workspace_root
 from lsp_agent.config.sections import Config
 from lsp_agent.domain.errors import ProviderError, StoreError
-from lsp_agent.providers.registry import ProviderRegistry
+from lsp_agent.local.engine import LocalEngines
+from lsp_agent.local.report import report
+from lsp_agent.providers.keys import is_template, missing_variables
+from lsp_agent.providers.oauth_tokens import PREFIX as OAUTH_PREFIX
+from lsp_agent.providers.prices_source import package_version
+from lsp_agent.providers.registry import Choice, ProviderRegistry
+from lsp_agent.providers.settings import ProviderSettings, ProvidersSettings
+from lsp_agent.shell.spawner import Spawner
 from lsp_agent.store.lock import DataLock
 from lsp_agent.store.memory import MemoryStore
 from lsp_agent.tools.ripgrep import find_ripgrep
 
+MOST_PROVIDERS = 30
 GOOD, WARN, BAD = "ok", "note", "PROBLEM"
 Line = tuple[str, str, str]
 """Level, what, and what about it."""
@@ -45,8 +54,12 @@ def doctor_command(arguments: argparse.Namespace) -> int:
         *_program(),
         *_configuration(config),
         *_state(root),
-        *asyncio.run(_sandbox()),
+        *asyncio.run(_sandbox(config)),
         *asyncio.run(_models(config, arguments.offline)),
+        *(
+            (GOOD if good else WARN, "embedded engine", text)
+            for good, text in report(os.environ, engine_settings(config))
+        ),
     ]
     for level, what, about in lines:
         print(f"{level:>8}  {what:<16} {about}")
@@ -93,9 +106,11 @@ def _state(root: Path) -> Iterator[Line]:
         yield GOOD, "state", f"{directory}, in use by nobody"
 
 
-async def _sandbox() -> list[Line]:
+async def _sandbox(config: Config) -> list[Line]:
     clock = SystemClock()
-    jobs = shell_jobs(lambda: [Path.cwd()], events=Hub(MemoryStore(), clock), clock=clock, hide=())
+    jobs = shell_jobs(
+        lambda: [Path.cwd()], events=Hub(MemoryStore(), clock), clock=clock, hide=(), tier=config.sandbox.tier
+    )
     try:
         tier = await jobs.sandbox.tier()
         return [(GOOD if tier == "bubblewrap" else WARN, "sandbox", jobs.sandbox.describe())]
@@ -105,7 +120,8 @@ async def _sandbox() -> list[Line]:
 
 async def _models(config: Config, offline: bool) -> list[Line]:
     settings = replace(provider_settings(config), probe_local=not offline)
-    providers = ProviderRegistry(lambda: settings, os.environ)
+    engines = LocalEngines(Spawner(), os.environ, lambda: engine_settings(config))
+    providers = ProviderRegistry(lambda: settings, os.environ, engines=engines)
     try:
         await providers.prepare()
         choice = providers.explain()
@@ -113,11 +129,42 @@ async def _models(config: Config, offline: bool) -> list[Line]:
         return [(BAD, "model", f"{error.title}: {error.message}")]
     finally:
         await providers.close()
+    return [*_choice(choice), *_providers(settings)]
+
+
+def _choice(choice: Choice) -> Iterator[Line]:
     where = "stays on this machine" if choice.local else "text leaves this machine"
-    return [
-        (GOOD, "model", f"{choice.large.ref} ({where}): {choice.reason}"),
-        (GOOD, "model for titles", choice.small.ref),
-    ]
+    yield GOOD, "model", f"{choice.large.ref} ({where}): {choice.reason}"
+    yield GOOD, "model for titles", choice.small.ref
+
+
+def _providers(settings: ProvidersSettings) -> Iterator[Line]:
+    """What is configured, how each proves who asks, and the way out. Nothing is looked up or run, no value is shown."""
+    logins = logged_in()
+    for block in settings.providers[:MOST_PROVIDERS]:
+        lacking = missing_variables(block.api_key, os.environ)
+        level, key = (WARN, f"needs {lacking[0]}, which is not set") if lacking else (GOOD, _proof(block, logins))
+        yield level, "provider", f"{block.provider_id} ({block.type}), {key}"
+    if len(settings.providers) > MOST_PROVIDERS:
+        yield GOOD, "provider", f"and {len(settings.providers) - MOST_PROVIDERS} more"
+    for name in logins:
+        yield GOOD, "login", f"{name} (lsp-agent logout {name} forgets it)"
+    proxies = [name for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy") if os.environ.get(name)]
+    if proxies:
+        yield GOOD, "proxy", f"{proxies[0]} is set: providers outside this machine are reached through it"
+    if os.environ.get("SSL_CERT_FILE"):
+        there = Path(os.environ["SSL_CERT_FILE"]).is_file()
+        yield GOOD if there else BAD, "certificates", "SSL_CERT_FILE" + ("" if there else " names no file")
+    listed = package_version()
+    yield (GOOD, "price list", f"genai-prices {listed}") if listed else (WARN, "price list", "not installed")
+
+
+def _proof(block: ProviderSettings, logins: list[str]) -> str:
+    if block.api_key.startswith(OAUTH_PREFIX):
+        return "logged in" if block.provider_id in logins else f"run: lsp-agent login {block.provider_id}"
+    if not block.api_key:
+        return "without a key of its own"
+    return "its key is looked up when it is needed" if is_template(block.api_key) else "its key is in the file"
 
 
 if __name__ == "__main__":

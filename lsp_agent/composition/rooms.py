@@ -17,7 +17,7 @@ from lsp_agent.changes.service import Changes
 from lsp_agent.clock import SystemClock
 from lsp_agent.composition.language import language
 from lsp_agent.composition.mcp import mcp_servers
-from lsp_agent.composition.settings import editor_facts, provider_settings, turn_limits
+from lsp_agent.composition.settings import editor_facts, engine_settings, provider_settings, turn_limits
 from lsp_agent.composition.settled import Settled
 from lsp_agent.composition.shell import shell_jobs
 from lsp_agent.config.paths import state_home
@@ -26,6 +26,7 @@ from lsp_agent.domain.run import Run
 from lsp_agent.domain.session import Session
 from lsp_agent.hooks.process import HookProcesses
 from lsp_agent.hooks.runner import UserHooks
+from lsp_agent.local.engine import LocalEngines
 from lsp_agent.policy.protected import is_secret
 from lsp_agent.policy.shell import judge
 from lsp_agent.ports.tools import Tool
@@ -43,6 +44,7 @@ from lsp_agent.tools.question import AskUser
 from lsp_agent.tools.registry import BuiltinTools, shell_tools
 from lsp_agent.trust.delayed import warning
 from lsp_agent.web.asking import Web as Shared
+from lsp_agent.web.command_outlet import CommandOutlets
 from lsp_agent.web.guard import Guard
 from lsp_agent.web.offered import make_web, research_tools, web_tools
 from lsp_agent.web.web_search import SEARCH_URL, Pace
@@ -100,7 +102,10 @@ class Rooms:
         settled, hub, clock = ground.settled, ground.hub, ground.clock
         self._secrets: set[str] = set()
         self.providers = ProviderRegistry(
-            lambda: provider_settings(settled.config), os.environ, on_secret=self._keep_secret
+            lambda: provider_settings(settled.config),
+            os.environ,
+            on_secret=self._keep_secret,
+            engines=LocalEngines(Spawner(), os.environ, lambda: engine_settings(settled.config)),
         )
         self.workspace = OverlayWorkspace(settled.roots, ground.editors)
         attention = Attention(hub)
@@ -141,6 +146,10 @@ class Rooms:
             events=self.ground.hub,
             clock=self.ground.clock,
             hide=(settled.directory, state_home(os.environ), settled.config_dir),
+            tier=settled.config.sandbox.tier,
+            outlets=CommandOutlets(
+                Guard(deny=settled.config.web.deny_domains), domains=lambda: settled.config.sandbox.network_domains
+            ),
         )
 
     def _make_hooks(self) -> UserHooks:
@@ -178,12 +187,12 @@ class Rooms:
 
     def _make_web(self) -> Web:
         settled = self.ground.settled
-        section = settled.config.web
-        guard = Guard(allow=section.allow_domains or None, deny=section.deny_domains)
+        guard = Guard()
+        settled.follow(lambda _config: guard.forbid(settled.rules.forbidden_hosts))
         web = make_web(
             spawner=Spawner(), directory=settled.directory / "web", secrets=lambda: tuple(self._secrets), guard=guard
         )
-        return Web(web, section.search_url or SEARCH_URL)
+        return Web(web, settled.config.web.search_url or SEARCH_URL)
 
     def _make_subagents(self) -> Subagents:
         settled = self.ground.settled
@@ -192,6 +201,7 @@ class Rooms:
             (settled.config_dir / "agents", Path.home() / ".claude" / "agents"),
             roots=lambda: settled.roots.paths,
             admits=settled.trust.admits,
+            disabled=lambda: settled.config.agents.disabled,
         )
         subagents = Subagents(runner, library)
         subagents.offer_research(
@@ -209,9 +219,12 @@ class Rooms:
         """With a checkpoint before each command that may change files (RELIABILITY SH-22)."""
 
         def may_change(arguments: Mapping[str, Any]) -> bool:
-            return judge(str(arguments.get("command", ""))).effect != "allow"
+            return keeps() and judge(str(arguments.get("command", ""))).effect != "allow"
 
-        tools = shell_tools(self.jobs, judge)
+        def keeps() -> bool:
+            return self.ground.settled.config.checkpoints.enabled
+
+        tools = shell_tools(self.jobs, judge, allows=self.approvals.allows)
         return [self.changes.guard(tool, may_change) if tool.spec.name == "bash" else tool for tool in tools]
 
     async def _context_of(self, run: Run) -> Sequence[str]:
@@ -222,7 +235,7 @@ class Rooms:
         settled = self.ground.settled
         tools = BuiltinTools(
             withhold=lambda path: settled.rules.withholds(path, settled.roots),
-            disabled=settled.config.tools.disabled,
+            disabled=lambda: settled.config.tools.disabled,
             more=[*self._shell_tools(), AskUser(self.questions), *self._web.tools(), *self.language.tools],
             wrap=self.language.wrap,
             changing=lambda: [*self.mcp.servers.tools(), *self.subagents.tools()],

@@ -6,7 +6,12 @@ from lsp_agent.config.sections import Config
 from lsp_agent.policy.rules import Effect, Policy, Verdict, parse_rule
 from lsp_agent.ports.approver import PermissionAsk
 from lsp_agent.trust.remote_references import remote_references_of
+from lsp_agent.web.guard import Domains, readable
+from lsp_agent.web.urls import UrlRefused, parse_url
 from lsp_agent.workspace.roots import Roots
+
+_PAGES = frozenset({"fetch", "web_fetch"})
+"""What `web.allow_domains` speaks of: reading a page of that host, not research that goes on from there."""
 
 
 class Rules:
@@ -14,11 +19,18 @@ class Rules:
 
     def __init__(self) -> None:
         self._policy = Policy()
+        self._open_hosts = Domains(())
+        self.forbidden_hosts = Domains(())
+        """Hosts that are never fetched."""
         self.problems: list[str] = []
 
     def follow(self, config: Config) -> None:
         """Take the rules of a configuration that was just read."""
         allow, deny = config.permissions.allow, config.permissions.deny
+        self.problems = []
+        self._open_hosts, unread = readable(config.web.allow_domains)
+        self.forbidden_hosts, unread_too = readable(config.web.deny_domains, below=True)
+        self.problems += [f"web: {name!r} is no host name; it is left out" for name in (*unread, *unread_too)]
         try:
             self._policy = Policy(allow=allow, deny=deny)
         except ValueError as error:
@@ -30,7 +42,15 @@ class Rules:
         verdict = self._policy.decide_ask(ask, mode, shown, granted)
         if verdict.effect is Effect.ALLOW and remote_references_of(ask):
             return Verdict(Effect.ASK, "Opening this file makes an editor load something.", once_only=True)
+        if verdict.effect is Effect.ASK and ask.tool in _PAGES and self._is_open(str(ask.subject.get("url") or "")):
+            return Verdict(Effect.ALLOW, "The configuration allows this host.")
         return verdict
+
+    def _is_open(self, url: str) -> bool:
+        try:
+            return self._open_hosts.covers(parse_url(url).host)
+        except UrlRefused:
+            return False
 
     def withholds(self, path: Path, roots: Roots) -> bool:
         """Whether a search must leave out this file's text."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from lsp_agent.agent.services import TurnLimits
 from lsp_agent.config.paths import config_file
 from lsp_agent.config.sections import Config, ProviderSection
+from lsp_agent.local.engine import EngineSettings
 from lsp_agent.providers.settings import ProviderSettings, ProvidersSettings
 from lsp_agent.server.negotiation import Negotiated
 
@@ -25,6 +26,11 @@ def turn_limits(config: Config) -> TurnLimits:
         parallel_tools=limits.parallel_tools,
         mode=config.permissions.mode,
     )
+
+
+def engine_settings(config: Config) -> EngineSettings:
+    """The configuration's embedded engine in the engine's own terms."""
+    return EngineSettings(config.local.model or "", config.local.threads, config.local.context_window)
 
 
 def provider_settings(config: Config) -> ProvidersSettings:

@@ -1,7 +1,7 @@
 """What is decided before anything is opened: the folders, where state lives, what is trusted, the settings in force."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class Settled:
         self.directory = self._data_dir()
         self.trust = TrustStore(self.directory, roots=lambda: self.roots.paths, now_ms=clock.now_ms)
         self.rules = Rules()
+        self._told: set[str] = set()
+        self._followers: list[Callable[[Config], None]] = []
         self.hook_book = HookBook(Path.home(), lambda: self.roots.paths)
         self.live = LiveConfig(
             lambda last_good: load_config(
@@ -48,15 +50,23 @@ class Settled:
         """What is in force now."""
         return self.live.current
 
+    def follow(self, take: Callable[[Config], None]) -> None:
+        """`take` gets the configuration in force, now and whenever it was read again."""
+        self._followers.append(take)
+        take(self.config)
+
     def news(self) -> list[str]:
         """Sentences for the user about what is wrong in the settings, each told once."""
-        problems = [*self.notices, *self.rules.problems, *self.hook_book.current.problems]
-        self.notices = []
-        return [*map(str, problems), *self.live.news()]
+        found = [*self.notices, *self.rules.problems, *map(str, self.hook_book.current.problems)]
+        fresh = [text for text in dict.fromkeys(found) if text not in self._told]
+        self._told.update(fresh)
+        return [*fresh, *self.live.news()]
 
     def _follow(self, config: Config) -> None:
         self.rules.follow(config)
         self.hook_book.follow(config.hooks)
+        for take in self._followers:
+            take(config)
 
     def _data_dir(self) -> Path:
         """Where state lives. One that lies inside the workspace is used when the user named it, and spoken of."""

@@ -53,11 +53,22 @@ def _parts_match(patterns: Sequence[str], parts: Sequence[str]) -> bool:
             at_least = first + (1 if number == len(patterns) - 1 else 0)
             reachable = [at >= at_least for at in range(len(reachable))]
         else:
-            reachable = [False] + [reachable[at] and _name_matches(pattern, part) for at, part in enumerate(parts)]
+            reachable = [False] + [reachable[at] and name_matches(pattern, part) for at, part in enumerate(parts)]
     return reachable[-1]
 
 
-def _name_matches(pattern: str, name: str) -> bool:
+def url_below(prefix: str, url: str) -> bool:
+    """Whether a URL begins with a deny rule's; neither case nor encryption counts."""
+    prefix, url = prefix.casefold(), url.casefold()
+    bare = _without_scheme(prefix)
+    return url.startswith(prefix) or (bool(bare) and _without_scheme(url).startswith(bare))
+
+
+def _without_scheme(url: str) -> str:
+    return url.removeprefix("https://").removeprefix("http://")
+
+
+def name_matches(pattern: str, name: str) -> bool:
     """One name against `*` and `?`, greedy with one point to come back to."""
     at = here = 0
     star, after = -1, 0

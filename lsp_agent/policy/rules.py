@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lsp_agent.policy.patterns import command_matches, path_matches
+from lsp_agent.policy.patterns import command_matches, name_matches, path_matches, url_below
 from lsp_agent.policy.protected import is_protected, is_secret
 from lsp_agent.policy.shell import judge
 from lsp_agent.ports.approver import PermissionAsk
@@ -28,6 +28,7 @@ READING = frozenset({"read", "list"})
 ACTIONS = frozenset({"read", "list", "write", "execute", "fetch", "download"})
 _EDITORS = frozenset({"edit", "multiedit", "write"})
 _READERS = frozenset({"view", "grep"})
+_FETCHERS = frozenset({"fetch", "web_fetch", "agentic_fetch", "download"})
 
 
 class Effect(StrEnum):
@@ -81,8 +82,8 @@ class Rule:
 class Policy:
     """The rules of a configuration. `allow` and `deny` are texts like `view`, `bash:git status`, `edit:src/**`.
 
-    A rule for `edit` covers every tool that edits, one for `view` every tool that shows text. Raises: ValueError for a
-    text that is no rule.
+    A rule for `edit` covers every tool that edits, one for `view` every tool that shows text; a deny rule for `fetch`
+    every way to the address. A tool may hold `*` (`mcp__github__*`). Raises: ValueError for a text that is no rule.
     """
 
     def __init__(self, *, allow: Sequence[str] = (), deny: Sequence[str] = ()) -> None:
@@ -182,31 +183,44 @@ def parse_rule(text: str) -> Rule:
     return Rule(tool, argument)
 
 
-def _covers(rule: Rule, question: Question) -> bool:
-    """Whether the rule's tool is the question's, or stands for its family."""
-    if rule.tool in (question.tool, "*"):
+def _covers(rule: Rule, question: Question, *, fold: bool = False) -> bool:
+    """Whether the rule's tool is the question's, or stands for its family. `fold`: case does not count."""
+    wanted, tool = (rule.tool.casefold(), question.tool.casefold()) if fold else (rule.tool, question.tool)
+    if name_matches(wanted, tool):
         return True
     if rule.tool == "edit":
         return question.action == "write" and (question.tool in _EDITORS or question.path is not None)
     return rule.tool == "view" and question.tool in _READERS
 
 
+def _is_fetched(rule: Rule, question: Question) -> bool:
+    """Whether a deny rule for `fetch` means this: whoever may not read an address may not reach it in another way."""
+    if rule.tool != "fetch" or question.action not in ("fetch", "download"):
+        return False
+    return question.tool in _FETCHERS or (bool(rule.argument) and question.url is not None)
+
+
 def _denies(rule: Rule, question: Question) -> bool:
-    if not _covers(rule, question):
+    if not (_covers(rule, question, fold=True) or _is_fetched(rule, question)):
         return False
     if not rule.argument or rule.argument == question.action:
         return True
     if question.command is not None:
         return command_matches(rule.argument, question.command, strict=False)
     if question.url is not None:
-        return question.url.casefold().startswith(rule.argument.casefold())
+        return url_below(rule.argument, question.url)
     return any(path_matches(rule.argument, path, fold=True) for path in _paths(question))
 
 
 def _allows(rule: Rule, question: Question) -> bool:
     if not _covers(rule, question):
         return False
-    if not rule.argument or (rule.argument in ACTIONS and rule.argument == question.action):
+    if rule.tool == "bash" and question.command is None and not rule.argument:
+        return False  # every command, and that none of them reaches a host the user has not been asked about
+    if not rule.argument:
+        # a rule for all commands is not one for every host they may want to reach
+        return (question.tool, question.action) != ("bash", "fetch")
+    if rule.argument in ACTIONS and rule.argument == question.action:
         return True
     if question.command is not None:
         return command_matches(rule.argument, question.command, strict=True)

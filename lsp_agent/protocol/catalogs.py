@@ -24,6 +24,8 @@ class ModelEntry(Wire):
     supports_images: bool
     input_usd_per_mtok: Amount
     output_usd_per_mtok: Amount
+    notes: str | None = None
+    """What a model of this kind can and cannot do."""
 
 
 class ModelsListResult(Page):

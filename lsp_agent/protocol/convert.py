@@ -148,6 +148,7 @@ def model_entry(value: Model) -> dict[str, Any]:
         "supportsImages": value.supports_images,
         "inputUsdPerMtok": value.input_usd_per_mtok,
         "outputUsdPerMtok": value.output_usd_per_mtok,
+        **({"notes": value.options["notes"]} if value.options.get("notes") else {}),
     }
 
 

@@ -2,7 +2,7 @@
 
 Speaks Chat Completions to whatever address the engine gives; how the engine is started, watched and ended is the
 business of whoever implements `Engines`. While a model is being loaded an empty batch every few seconds says that
-something is happening.
+something is happening. There is one processor: a title waits until no turn needs the model.
 """
 
 import asyncio
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 EMBEDDED_ID = "embedded"
 _LIFE_S = 5.0
 _CLIENTS_KEPT = 8
+_QUIET_S = 1.0
+"""Between the steps of a turn its tools run; a title does not squeeze in there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,29 @@ class EmbeddedProvider:
         self._engines = engines
         self._extra_body = dict(extra_body or {})
         self._http: dict[Endpoint, PlainHttp] = {}
+        self._turns = 0
+        self._begun = 0
 
     async def preload(self) -> None:
         """Nothing: a model is loaded when it is asked, not before."""
 
     async def stream(self, request: Request) -> AsyncIterator[Sequence[StreamEvent]]:
+        aside = request.purpose == "title"
+        while aside:
+            begun = self._begun
+            await asyncio.sleep(_QUIET_S)
+            aside = self._turns > 0 or begun != self._begun
+            yield []
+        self._begun += 1
+        self._turns += 1
+        try:
+            async with aclosing(self._answer(request)) as batches:
+                async for batch in batches:
+                    yield batch
+        finally:
+            self._turns -= 1
+
+    async def _answer(self, request: Request) -> AsyncGenerator[Sequence[StreamEvent], None]:
         async with AsyncExitStack() as stack:
             starting = asyncio.ensure_future(stack.enter_async_context(self._engines.lease(request.model)))
             try:

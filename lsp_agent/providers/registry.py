@@ -15,6 +15,7 @@ from lsp_agent.domain.model import Model
 from lsp_agent.ports.provider import Provider
 from lsp_agent.providers.adapters import Preloadable, make_adapter, service_type
 from lsp_agent.providers.catalog import SERVICES, KnownService, known_service, vendors_model
+from lsp_agent.providers.constrained_fit import noted
 from lsp_agent.providers.content import merged
 from lsp_agent.providers.embedded import EMBEDDED_ID, Engines
 from lsp_agent.providers.keys import is_template, missing_variables
@@ -188,7 +189,7 @@ class ProviderRegistry:
             found += self._local.settings.models
         if self._engines is not None:
             found += self._engines.models()
-        return list({model.ref: model for model in reversed(found)}.values())[::-1]
+        return list({model.ref: noted(model) for model in reversed(found)}.values())[::-1]
 
     async def close(self) -> None:
         """Close every adapter. Bounded, may be called twice."""

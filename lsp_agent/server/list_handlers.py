@@ -3,7 +3,7 @@
 from typing import Any
 
 from lsp_agent.domain.errors import ProviderError, RequestRejected
-from lsp_agent.protocol import catalogs
+from lsp_agent.protocol import catalogs, convert
 from lsp_agent.protocol.catalogs import ListParams
 from lsp_agent.protocol.decode import decode
 from lsp_agent.server.connection import Connection
@@ -17,21 +17,7 @@ PAGE = 200
 def models(server: AgentServer, connection: Connection, request: Request) -> Any:
     """`agent/models/list`."""
     core = server.core()
-    entries = [
-        {
-            "id": model.ref,
-            "name": model.name or model.model_id,
-            "provider": model.provider_id,
-            "contextWindow": model.context_window,
-            "maxOutputTokens": model.max_output_tokens,
-            "canReason": model.can_reason,
-            "reasoningEfforts": list(model.reasoning_efforts),
-            "supportsImages": model.supports_images,
-            "inputUsdPerMtok": model.input_usd_per_mtok,
-            "outputUsdPerMtok": model.output_usd_per_mtok,
-        }
-        for model in core.providers.models()
-    ]
+    entries = [convert.model_entry(model) for model in core.providers.models()]
     return {**page(request, "models", entries), "large": _chosen(core, "large"), "small": _chosen(core, "small")}
 
 

@@ -7,7 +7,7 @@ the same name in a project. What cannot be used is listed with the reason and ot
 import asyncio
 import logging
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +42,10 @@ class Problem:
 
 
 class Library:
-    """`definitions` and `problems` are replaced whole by `refresh`, never changed."""
+    """`definitions` and `problems` are replaced whole by `refresh`, never changed.
+
+    `disabled`: names of definitions that are left out.
+    """
 
     def __init__(
         self,
@@ -50,10 +53,12 @@ class Library:
         *,
         roots: Callable[[], Sequence[Path]] = nowhere,
         admits: Callable[[Path], bool] = admits_nothing,
+        disabled: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._user_directories = tuple(user_directories)
         self._roots = roots
         self._admits = admits
+        self._disabled = disabled
         self._read: dict[Path, tuple[_State, Definition | Problem]] = {}
         self._is_refreshing = asyncio.Lock()
         self.definitions: Mapping[str, Definition] = {}
@@ -79,7 +84,8 @@ class Library:
                 problems.append(Problem(str(path), f"the name {one.name} is taken by {definitions[one.name].source}"))
             else:
                 definitions[one.name] = one
-        self.definitions = dict(sorted(definitions.items()))
+        disabled = frozenset(self._disabled())
+        self.definitions = {name: one for name, one in sorted(definitions.items()) if name not in disabled}
         self.problems = tuple(problems)
 
     def _look(

@@ -80,6 +80,10 @@ class Guard:
         self._endpoints = frozenset((_host(host), port) for host, port in endpoints) | self._private
         self._resolve_s = resolve_s
 
+    def forbid(self, deny: Domains) -> None:
+        """From now on these are never connected to, in place of those named before. Made with `below=True`."""
+        self._deny = deny
+
     def check(self, target: Target) -> None:
         """Judge host and port by themselves; resolves nothing. Raises: UrlRefused."""
         self.check_endpoint(target.host, target.port)
@@ -131,6 +135,20 @@ class Guard:
         problem = refusal_of(address)
         if problem is not None:
             raise UrlRefused(f"{host} is not fetched: {problem}.")
+
+
+def readable(names: Iterable[str], *, below: bool = False) -> tuple[Domains, list[str]]:
+    """The domains of a list that a person wrote, and the entries that are no host names and were left out."""
+    good: list[str] = []
+    bad: list[str] = []
+    for name in names:
+        try:
+            Domains([name])
+        except UrlRefused:
+            bad.append(name)
+        else:
+            good.append(name)
+    return Domains(good, below=below), bad
 
 
 def _host(text: str) -> str:

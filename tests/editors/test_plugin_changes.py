@@ -57,15 +57,19 @@ def test_hunks_are_decided_by_the_server_and_a_decision_can_be_taken_back(tmp_pa
         nvim.api.input("\\ar")
         nvim.until(lambda: nvim.text() == CHANGED.replace("drei\n", "line 3\n"))
         nvim.until(lambda: count(nvim) == 1)
+        nvim.api.command("Agent undo")
+        nvim.until(lambda: nvim.text() == CHANGED and count(nvim) == 2)
         nvim.api.command("Agent redo")
-        nvim.until(lambda: nvim.text() == CHANGED)
-        nvim.until(lambda: count(nvim) == 2)
+        nvim.until(lambda: nvim.text() == CHANGED.replace("drei\n", "line 3\n") and count(nvim) == 1)
+        nvim.api.command("Agent undo")
+        nvim.until(lambda: nvim.text() == CHANGED and count(nvim) == 2)
         nvim.api.input("gg]a]a\\aa")
         nvim.until(lambda: count(nvim) == 1)
         assert nvim.text() == CHANGED
         nvim.api.command("Agent undo")
-        nvim.until(lambda: nvim.text() == SOURCE)
-        nvim.until(lambda: count(nvim) == 0)
+        nvim.until(lambda: count(nvim) == 2)
+        nvim.api.command("Agent undo")
+        nvim.until(lambda: nvim.text() == SOURCE and count(nvim) == 0)
         assert nvim.api.funcs.maparg("]a", "n", False, True).get("buffer", 0) == 0
         assert (workspace / "a.txt").read_text() == SOURCE
 

@@ -236,4 +236,4 @@ def test_permission_by_a_menu_when_the_user_prefers_that(tmp_path: Path, workspa
         nvim.api.command("wincmd t")
         nvim.open(workspace / "b.py")
         nvim.api.command("Agent reject")
-        assert nvim.text() == "two\n"
+        nvim.until(lambda: nvim.text() == "two\n")

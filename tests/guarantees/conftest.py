@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.guarantees.checks import check
+from tests.guarantees.contract import check_contract
 from tests.guarantees.world import Shared, World
 from tests.harness.fake_provider import FakeProvider, text, usage
 
@@ -34,6 +35,7 @@ async def new_world(home: Path) -> AsyncIterator[World]:
             yield made
             for client in made.clients:
                 check(client)
+                check_contract(client)
             made.no_secret_anywhere()
         finally:
             await made.close()
@@ -64,3 +66,4 @@ async def shared(served: Shared) -> AsyncIterator[Shared]:
     served.client.recorded.clear()
     yield served
     check(served.client)
+    check_contract(served.client)

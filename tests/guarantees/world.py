@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.guarantees.contract import Recording
 from tests.harness.client import Client, Failed
 from tests.harness.fake_provider import FakeProvider, text, usage
 
@@ -68,7 +69,7 @@ class World:
         """A server and its editor on stdio, introduced unless told otherwise. `env`: more of it ('' removes)."""
         values = {"LSP_AGENT_CONFIG": str(self.config), "FAKE_KEY": CANARY, **(env or {})}
         values = {name: value for name, value in values.items() if value}
-        client = await Client.start(self.home, *arguments, env=values, cwd=self.project)
+        client = await Recording.start(self.home, *arguments, env=values, cwd=self.project)
         self.clients.append(client)
         if initialize:
             await client.initialize(agent=agent, root=self.project, **how)
@@ -76,7 +77,7 @@ class World:
 
     async def join(self, socket: Path, *, agent: Mapping[str, Any] | None = None, **how: Any) -> Client:
         """One more client of a server that was started with `--socket`."""
-        client = await Client.connect(socket)
+        client = await Recording.connect(socket)
         self.clients.append(client)
         await client.initialize(agent=agent, root=self.project, **how)
         return client

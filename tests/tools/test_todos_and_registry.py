@@ -65,7 +65,7 @@ def test_tools_are_sorted_and_plan_mode_offers_only_those_that_change_nothing():
 
 
 def test_disabled_tools_are_not_offered():
-    assert "write" not in names(built(disabled=["write"]).for_turn(mode="ask", interactive=False))
+    assert "write" not in names(built(disabled=lambda: ["write"]).for_turn(mode="ask", interactive=False))
 
 
 def test_every_schema_refuses_unknown_keys_and_knows_what_is_required():

@@ -33,8 +33,8 @@ ENTRY = CACHE / "code-server/node_modules/code-server/out/node/entry.js"
 VSIX = EXTENSION / "lsp-agent.vsix"
 HOST_TESTS = EXTENSION / "build/host.cjs"
 IMAGES = ROOT / "docs/images"
-START_S = 60
-STEP_MS = 20_000
+START_S = 90
+STEP_MS = 45_000
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -60,6 +60,7 @@ SETTINGS: dict[str, Any] = {
     "editor.minimap.enabled": False,
     "window.commandCenter": False,
     "security.workspace.trust.enabled": False,
+    "files.exclude": {"**/.vscode": True},
 }
 
 
@@ -104,7 +105,7 @@ def _build() -> None:
             raise NotAvailable(f"{' '.join(command)} failed: {(done.stderr or done.stdout)[-500:]}")
 
 
-def until(condition: Callable[[], Any], what: str | Callable[[], str], timeout_s: float = 20) -> Any:
+def until(condition: Callable[[], Any], what: str | Callable[[], str], timeout_s: float = 40) -> Any:
     """Wait until the condition holds; returns what it gave."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -204,20 +205,22 @@ class Window:
 
     def close(self) -> None:
         """Leave the page as a user does, so that its extension host ends at once."""
-        with contextlib.suppress(Exception):  # a page that has crashed cannot be left
+        from playwright.sync_api import Error  # it is there only after `prepare`
+
+        with contextlib.suppress(Error):  # a page that has crashed cannot be left
             self.page.goto("about:blank", timeout=5_000)
         self.page.close()
 
     def open(self, url: str) -> None:
         """Load the workbench and wait for the extension."""
         self.page.goto(url)
-        self.page.locator(".monaco-workbench").wait_for(timeout=60_000)
-        self.page.locator(".statusbar-item", has_text="Agent").first.wait_for(timeout=60_000)
+        self.page.locator(".monaco-workbench").wait_for(timeout=90_000)
+        self.page.locator(".statusbar-item", has_text="Agent").first.wait_for(timeout=90_000)
 
     def reload(self) -> None:
         """Reload the window, as the command does."""
         self.page.reload()
-        self.page.locator(".statusbar-item", has_text="Agent").first.wait_for(timeout=60_000)
+        self.page.locator(".statusbar-item", has_text="Agent").first.wait_for(timeout=90_000)
 
     def command(self, title: str) -> None:
         """Run a command by the palette."""

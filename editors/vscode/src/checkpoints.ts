@@ -27,13 +27,12 @@ export async function pickCheckpoint(server: Server, conversations: Conversation
   const chosen = await vscode.window.showQuickPick(items, { title: 'Go back to the state before…' });
   const what = chosen && (await vscode.window.showQuickPick(WHAT, { title: 'What is brought back?' }));
   if (chosen && what) {
-    await restore(server, conversations, chosen.checkpoint, what);
+    await restore(server, chosen.checkpoint, what);
   }
 }
 
 async function restore(
   server: Server,
-  conversations: Conversations,
   { checkpointId }: Pick<Checkpoint, 'checkpointId'>,
   { files, conversation }: { readonly files: boolean; readonly conversation: boolean },
 ): Promise<void> {
@@ -43,15 +42,12 @@ async function restore(
     return;
   }
   const { undoCheckpointId } = await server.call('agent/checkpoint/restore', asked);
-  if (conversation) {
-    await conversations.reload();
-  }
   if (undoCheckpointId) {
     // not waited for: the message may stay for as long as the user likes
     vscode.window.showInformationMessage('Brought back.', UNDO).then(
       async (answer) => {
         if (answer === UNDO) {
-          await restore(server, conversations, { checkpointId: undoCheckpointId }, { files, conversation });
+          await restore(server, { checkpointId: undoCheckpointId }, { files, conversation });
         }
       },
       () => undefined,

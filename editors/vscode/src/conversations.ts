@@ -184,13 +184,6 @@ export class Conversations implements vscode.Disposable {
     }
   }
 
-  /** Load the session that is shown anew: its messages are not what they were. */
-  async reload(): Promise<void> {
-    if (this.active) {
-      await this.#attach(new Session(this.active.model.sessionId));
-    }
-  }
-
   async #newWithWishes(): Promise<Session | undefined> {
     if (this.#wishes.size === 0) {
       return undefined;
@@ -231,8 +224,10 @@ export class Conversations implements vscode.Disposable {
     const effects = session.apply(params);
     this.#fold(session, effects, { method: 'event', params });
     this.#raw.fire(params);
-    if (effects.some((effect) => effect.op === 'resync')) {
-      this.#attach(session).catch((error: unknown) => this.#log.error(`attach: ${reason(error)}`));
+    const isRewound = effects.some(({ op }) => op === 'rewound');
+    if (isRewound || effects.some(({ op }) => op === 'resync')) {
+      const known = isRewound ? new Session(session.model.sessionId) : session;
+      this.#attach(known, isRewound).catch((error: unknown) => this.#log.error(`attach: ${reason(error)}`));
     }
   }
 
@@ -259,11 +254,13 @@ export class Conversations implements vscode.Disposable {
   }
 
   /** Everything after the last event we have: for a session that is new to this window, everything. */
-  async #attach(session: Session): Promise<void> {
+  async #attach(session: Session, asItIs = false): Promise<void> {
     const { sessionId, seq } = session.model;
     this.#attaching.add(sessionId);
     try {
-      const result = await this.#server.call('agent/session/attach', { sessionId, afterSeq: seq });
+      // without a number the answer is what there is now, and not how it came to be
+      const asked = asItIs ? { sessionId } : { sessionId, afterSeq: seq };
+      const result = await this.#server.call('agent/session/attach', asked);
       const restored = attached(session, result);
       this.#attaching.delete(sessionId);
       this.sessions.set(sessionId, restored);

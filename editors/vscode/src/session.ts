@@ -30,7 +30,19 @@ export type Effect =
   | { readonly op: 'notice'; readonly notice: Notice }
   | { readonly op: 'complete'; readonly complete: RunCompleteParams }
   | { readonly op: 'compaction'; readonly status: string }
-  | { readonly op: 'permission' | 'question' | 'queue' | 'state' | 'usage' | 'title' | 'plan' | 'options' | 'changes' };
+  | {
+      readonly op:
+        | 'permission'
+        | 'question'
+        | 'rewound'
+        | 'queue'
+        | 'state'
+        | 'usage'
+        | 'title'
+        | 'plan'
+        | 'options'
+        | 'changes';
+    };
 
 type Fields = { readonly [key: string]: unknown };
 
@@ -222,7 +234,8 @@ export class Session {
         if (Array.isArray(update['todos'])) {
           model.plan = list<PlanEntry>(update['todos']);
         }
-        return [{ op: 'title' }, { op: 'plan' }];
+        // the conversation was taken back to a message, or brought again: what is stored says what there is
+        return [{ op: 'title' }, { op: 'plan' }, ...('lastMessageId' in update ? [{ op: 'rewound' } as const] : [])];
       case 'config_option_update':
         model.options = list<ConfigOption>(update['options']);
         return [{ op: 'options' }];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { settledLength } from '../src/blocks.ts';
 import { findServer } from '../src/discovery.ts';
-import { countLines, isUntouched, type Mark, shift } from '../src/hunks.ts';
+import { countLines, isUntouched, type Mark, shift, withoutHunks } from '../src/hunks.ts';
 import { rank } from '../src/matching.ts';
 
 test('markdown is cut behind blank lines that are inside nothing', () => {
@@ -72,4 +72,14 @@ test('the command of the settings wins, and nothing is found where nothing is', 
   assert.equal(await findServer({ ...hints, command: [] }), undefined);
   const byPython = await findServer({ ...hints, command: [], python: '/opt/python' });
   assert.deepEqual(byPython?.args, ['-m', 'lsp_agent', 'serve']);
+});
+
+test('a text without its changes is the text before them', () => {
+  const text = 'one\ntwo new\nthree\nfour new\nfive new\nsix';
+  const hunks = [
+    { oldText: 'two\n', from: 1, to: 2 },
+    { oldText: '', from: 3, to: 5 },
+  ];
+  assert.equal(withoutHunks(text, hunks), 'one\ntwo\nthree\nsix');
+  assert.equal(withoutHunks(text, []), text);
 });

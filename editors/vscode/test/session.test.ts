@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import type { EventParams, RunCompleteParams, SessionAttachResult, Message as Stored } from '../src/protocol.ts';
-import { attached, load } from '../src/restoring.ts';
+import { attached, childrenOf, load } from '../src/restoring.ts';
 import { Session } from '../src/session.ts';
+import { decisionsOf } from '../src/viewmodel.ts';
 
 const TRANSCRIPTS = new URL('../../../tests/fixtures/transcripts/', import.meta.url);
 
@@ -107,4 +108,66 @@ test('a model that was sent as JSON goes on where it was', () => {
   const copy = new Session(JSON.parse(JSON.stringify(session.model)));
   copy.apply(chunk('b'));
   assert.equal(copy.message('m')?.text, 'ab');
+});
+
+/** A session with one call of a sub-agent. */
+function withCall(): Session {
+  const session = new Session('s1');
+  const update = { sessionUpdate: 'tool_call_update' as const, toolCallId: 't1', messageId: 'm1', name: 'agent' };
+  session.apply({ sessionId: 's1', seq: 1, update } as unknown as EventParams);
+  return session;
+}
+
+function ofChild(seq: number, update: unknown): EventParams {
+  return { sessionId: 'm1$$t1', seq, parent: { sessionId: 's1', toolCallId: 't1' }, update } as unknown as EventParams;
+}
+
+test('the events of a sub-agent are folded below its call, and what it asks is asked of the user', () => {
+  const session = withCall();
+  const said = ofChild(0, {
+    sessionUpdate: 'agent_message_chunk',
+    messageId: 'c1',
+    content: { type: 'text', text: 'hm' },
+  });
+  assert.ok(session.holds(said));
+  assert.deepEqual(session.apply(said), [{ op: 'tool', id: 'm1', tool: 't1' }]);
+  assert.equal(session.tool('t1')?.child?.messages[0]?.text, 'hm');
+  const asked = ofChild(1, {
+    sessionUpdate: 'permission_requested',
+    requestId: 'p1',
+    sessionId: 'm1$$t1',
+    options: [],
+  });
+  assert.deepEqual(session.apply(asked).at(-1), { op: 'permission' });
+  assert.deepEqual(
+    decisionsOf(session.model).permissions.map(({ requestId }) => requestId),
+    ['p1'],
+  );
+  assert.deepEqual(session.apply(asked), []);
+  const copy = new Session(JSON.parse(JSON.stringify(session.model)));
+  copy.apply(ofChild(2, { sessionUpdate: 'permission_resolved', requestId: 'p1', outcome: {}, resolvedBy: null }));
+  assert.deepEqual(decisionsOf(copy.model).permissions, []);
+});
+
+test('sub-agents of a restored session are named as the server names them', () => {
+  assert.deepEqual(childrenOf(withCall()), [{ sessionId: 'm1$$t1', toolCallId: 't1' }]);
+});
+
+test('a question is open until it is resolved, and an attach tells which are', () => {
+  const session = new Session('s1');
+  const record = { requestId: 'q1', sessionId: 's1', runId: null, message: 'Really?', createdAt: '' };
+  const asked = { sessionId: 's1', seq: 1, update: { sessionUpdate: 'question_requested' as const, ...record } };
+  assert.deepEqual(session.apply(asked), [{ op: 'question' }]);
+  assert.deepEqual(session.model.questions, [record]);
+  const resolved = {
+    sessionUpdate: 'question_resolved' as const,
+    requestId: 'q1',
+    outcome: 'accept',
+    resolvedBy: null,
+  };
+  session.apply({ sessionId: 's1', seq: 2, update: resolved });
+  assert.equal(session.model.questions, undefined);
+  const pending = { permissions: [], questions: [record] };
+  attached(session, { seq: 2, mode: 'replay', pending, activeRunId: null, queueRevision: 0 });
+  assert.deepEqual(session.model.questions, [record]);
 });

@@ -21,8 +21,6 @@ local NAMESPACE = vim.api.nvim_create_namespace('lsp_agent_changes')
 
 ---@type lsp_agent.PlacedHunk[]
 local hunks = {}
----@type { session_id: string, ids: string[] }? What was taken back last
-local undone
 
 ---@param text string
 ---@return string[]
@@ -206,14 +204,12 @@ end
 local function resolve_there(chat, session_id, action, targets, comment)
   local params = { sessionId = session_id, action = action, targets = targets, comment = comment }
   chat:request('agent/changes/resolve', params, function(result)
-    for _, id in ipairs(action ~= 'redo' and result.done or {}) do
+    -- what an undo or redo leads to is told by `changes_update`; accepted and rejected hunks are done with
+    for _, id in ipairs((action == 'accept' or action == 'reject') and result.done or {}) do
       local hunk = known(id)
       if hunk then
         forget(hunk)
       end
-    end
-    if action == 'reject' or action == 'undo' then
-      undone = { session_id = session_id, ids = result.done }
     end
     if #(result.conflicts or {}) > 0 then
       local said = 'lsp-agent: %d changed since, left as they are'
@@ -257,7 +253,8 @@ local function last_run_id(chat)
   return hunks[#hunks] and hunks[#hunks].run_id
 end
 
----Take the last run's changes back, accepted ones too where the server keeps them.
+---One step back in what became of the last run's changes: the newest decision, or the changes themselves. A server that
+---keeps no changes: the changes themselves.
 ---@param chat lsp_agent.Chat
 function M.undo(chat)
   local run_id = chat.abilities.changes and last_run_id(chat)
@@ -267,19 +264,16 @@ function M.undo(chat)
   M.resolve(chat, M.last_run(), 'undo')
 end
 
----Make the changes again that were rejected or undone last.
+---One step forward again.
 ---@param chat lsp_agent.Chat
 function M.redo(chat)
+  local run_id = last_run_id(chat)
   if not chat.abilities.changes then
     return vim.notify('lsp-agent: this server keeps no changes; use the redo of the editor')
-  elseif not undone or #undone.ids == 0 then
+  elseif not run_id then
     return vim.notify('lsp-agent: nothing to make again')
   end
-  local targets = vim.tbl_map(function(id)
-    return { hunkId = id }
-  end, undone.ids)
-  resolve_there(chat, undone.session_id, 'redo', targets)
-  undone = nil
+  resolve_there(chat, chat.current, 'redo', { { runId = run_id } })
 end
 
 ---The hunk at the cursor, or every one of the buffer.

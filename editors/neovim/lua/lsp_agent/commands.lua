@@ -108,8 +108,8 @@ end
 define('accept', 'accept the hunk at the cursor, or all of the buffer', resolving('accept'), all)
 define('reject', 'put the old text of the hunk back, or of all; a text is told to the model', resolving('reject'), all)
 
-define('undo', "take the last run's changes back", calling('changes', 'undo'))
-define('redo', 'make the changes again that were rejected or undone last', calling('changes', 'redo'))
+define('undo', "take the newest decision on the last run's changes back, then the changes", calling('changes', 'undo'))
+define('redo', 'take an undo back', calling('changes', 'redo'))
 define('checkpoints', 'pick a moment to go back to', calling('checkpoints', 'pick'))
 define('restore', 'go back to before the last restore, or to a checkpoint', calling('checkpoints', 'restore'))
 

@@ -1,11 +1,13 @@
 -- The chat buffer: an ordinary markdown buffer that grows. Each thing of the view model is a block of lines with an
 -- extmark at its start; text that streams is appended to its block, nothing else is touched. What arrives within one
--- turn of Neovim's loop is written at once.
+-- frame is written at once.
 
 local blocks = require('lsp_agent.blocks')
 local config = require('lsp_agent.config')
 
 local NAMESPACE = vim.api.nvim_create_namespace('lsp_agent_chat')
+local COLOURS = vim.api.nvim_create_namespace('lsp_agent_chat_diff')
+local FRAME_MS = 40 -- nobody reads faster, and between two of them the editor is the user's
 
 ---@class lsp_agent.Block
 ---@field key string
@@ -22,6 +24,7 @@ local NAMESPACE = vim.api.nvim_create_namespace('lsp_agent_chat')
 ---@field todo_by_key table<string, { key: string, effect: lsp_agent.Effect, pieces: string[]?, whole: boolean }>
 ---@field scheduled boolean
 ---@field extra integer Number of the last notice
+---@field flushed_ms integer When something was written last
 ---@field asked table<string, string> What was asked, by request
 local View = {}
 View.__index = View
@@ -31,10 +34,17 @@ local M = {}
 ---@param chat lsp_agent.Chat
 ---@return lsp_agent.View
 function M.new(chat)
-  return setmetatable(
-    { chat = chat, blocks = {}, by_key = {}, todo = {}, todo_by_key = {}, scheduled = false, extra = 0, asked = {} },
-    View
-  )
+  return setmetatable({
+    chat = chat,
+    blocks = {},
+    by_key = {},
+    todo = {},
+    todo_by_key = {},
+    scheduled = false,
+    extra = 0,
+    asked = {},
+    flushed_ms = 0,
+  }, View)
 end
 
 ---The chat's buffer, made when there is none.
@@ -50,6 +60,8 @@ function View:buffer()
   vim.bo[bufnr].undolevels = -1
   vim.b[bufnr].lsp_agent_root = self.chat.root
   vim.bo[bufnr].filetype = 'markdown'
+  -- incremental; the regular expressions of 'syntax' take 35 ms a redraw at the end of a long answer
+  pcall(vim.treesitter.start, bufnr, 'markdown')
   vim.bo[bufnr].modifiable = false
   require('lsp_agent.windows').chat_keys(self.chat, bufnr)
   self:render()
@@ -79,7 +91,7 @@ local function key_of(self, effect)
   end
 end
 
----Take in an effect; it is written in the next turn of the loop.
+---Take in an effect; it is written with the next frame.
 ---@param effect lsp_agent.Effect
 function View:take(effect)
   if effect.op == 'title' then
@@ -102,9 +114,9 @@ function View:take(effect)
   end
   if not self.scheduled then
     self.scheduled = true
-    vim.schedule(function()
+    vim.defer_fn(function()
       self:flush()
-    end)
+    end, math.max(self.flushed_ms + FRAME_MS - vim.uv.now(), 0))
   end
 end
 
@@ -139,6 +151,7 @@ end
 function View:flush()
   local todo = self.todo
   self.todo, self.todo_by_key, self.scheduled = {}, {}, false
+  self.flushed_ms = vim.uv.now()
   if not self.bufnr or not vim.api.nvim_buf_is_valid(self.bufnr) or #todo == 0 then
     return
   end
@@ -206,8 +219,8 @@ function View:decision_lines(effect)
   return blocks.answered(self.asked[effect.id] or effect.op, effect.value)
 end
 
----What the block at the cursor of a window of the chat is about; nil when it is none of that kind, or when the cursor is
----at the end: there it follows what comes, and points to nothing.
+---What the block at the cursor of a window of the chat is about; nil when it is none of that kind, or when the cursor
+---is at the end: there it follows what comes, and points to nothing.
 ---@param op string permission or question
 ---@return string? id
 function View:at_cursor(op)
@@ -252,6 +265,27 @@ function View:put(key, effect)
   block.count = #lines
   local id = block.mark ~= 0 and block.mark or nil
   block.mark = vim.api.nvim_buf_set_extmark(self.bufnr, NAMESPACE, row, 0, { id = id })
+  if effect.op == 'permission' then
+    vim.api.nvim_buf_clear_namespace(self.bufnr, COLOURS, row, row + #lines)
+    self:colour(row, lines)
+  end
+end
+
+---Colour the changed lines of a permission.
+---@param row integer Of the block
+---@param lines string[]
+function View:colour(row, lines)
+  local kinds = { ['-'] = 'DiffDelete', ['+'] = 'DiffAdd' }
+  local is_diff = false
+  for index, line in ipairs(lines) do
+    local kind = is_diff and not vim.startswith(line, '---') and kinds[line:sub(1, 1)]
+    if kind then
+      local at = row + index - 1
+      local options = { end_row = at, end_col = #line, hl_group = kind, priority = 200 }
+      vim.api.nvim_buf_set_extmark(self.bufnr, COLOURS, at, 0, options)
+    end
+    is_diff = line == '```diff' or is_diff and line ~= '```'
+  end
 end
 
 ---Insert a new block after the last one of its message, at the end when that has none.
