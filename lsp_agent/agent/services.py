@@ -46,6 +46,8 @@ class TurnLimits:
     system_prefix: str = ""
     """Configured text sent as a system message of its own, before the prompt."""
     cache_last_messages: int = 2
+    fallback_model: str = ""
+    """`provider/model` a run goes on with when its own stays overloaded; empty = none."""
 
 
 def no_facts() -> Sequence[str]:

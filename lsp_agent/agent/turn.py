@@ -13,6 +13,7 @@ from lsp_agent.agent.calling import Calls
 from lsp_agent.agent.closing import cancelled, close_turn, failure_of
 from lsp_agent.agent.compaction import load_history
 from lsp_agent.agent.costs import context_counters
+from lsp_agent.agent.fallback import announcement, wants_other_model
 from lsp_agent.agent.hooking import NOT_PASSED_ON, WITHHELD, Entry, TurnHooks
 from lsp_agent.agent.live import LiveMessage
 from lsp_agent.agent.repetition import signature
@@ -83,7 +84,7 @@ class _Turn:
         self._hooks = TurnHooks(state, begun)
         self._room = Room(self.state, self._hooks)
         self._live: LiveMessage | None = None
-        self._entered = self._gone = self._stopped_by_tool = False
+        self._entered = self._gone = self._stopped_by_tool = self._switched = False
         self._signatures: list[bytes] = []
 
     async def play(self) -> StopReason:
@@ -95,7 +96,7 @@ class _Turn:
             await self._take_folds()
             self._pass_on_notes()
             self.state.check_store()
-            finished = await self._step(model)
+            finished, model = await self._step(model)
             stopped = await self._act(model, finished)
             if stopped is StopReason.END_TURN and await self._kept_going():
                 stopped = None
@@ -177,8 +178,11 @@ class _Turn:
 
     # ------------------------------------------------------------------------------------------------------ steps
 
-    async def _step(self, model: Model) -> Finished:
-        """One model request into a new message; a context that overflows is shortened once."""
+    async def _step(self, model: Model) -> tuple[Finished, Model]:
+        """One model request into a new message, and who answered it.
+
+        A context that overflows is shortened once; a service that stays overloaded is left for another, once a run.
+        """
         state = self.state
         state.begin_step()
         shortened = False
@@ -189,6 +193,11 @@ class _Turn:
             try:
                 finished, usage = await take_step(state, model, live)
             except ProviderError as error:
+                other = self._other_model(error, model)
+                if other is not None:
+                    live.withdraw()
+                    self._live, model = None, other
+                    continue
                 if error.kind != "ContextOverflow" or shortened:
                     raise
                 live.withdraw()
@@ -197,7 +206,21 @@ class _Turn:
                     raise
                 continue
             state.charge(usage, context_counters(usage, state.session))
-            return finished
+            return finished, model
+
+    def _other_model(self, error: ProviderError, model: Model) -> Model | None:
+        """Whom the run goes on with, which the user is told; None = the error stands."""
+        state = self.state
+        if not wants_other_model(error, model, state.limits.fallback_model, switched=self._switched):
+            return None
+        self._switched = True
+        try:
+            other = state.services.providers.resolve(state.limits.fallback_model)
+        except ProviderError:
+            return None  # what it was overloaded with says more
+        state.notice("fallback", announcement(error, model, other))
+        state.model = other
+        return other
 
     async def _act(self, model: Model, finished: Finished) -> StopReason | None:
         """Run the step's calls. Returns why the turn ends here; None = another step."""

@@ -45,6 +45,8 @@ class Review:
         self._events = events
         self._clock = clock
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._silent: set[str] = set()
+        """Sessions of which the model has heard everything: their journal need not be read at every turn."""
 
     def owner(self, session_id: str) -> asyncio.Lock:
         """The lock under which one session's decisions are made."""
@@ -132,6 +134,7 @@ class Review:
             now_ms,
             tuple(dict.fromkeys(outcome.texts)),
         )
+        self._silent.discard(session_id)
         await self.store.write([write])
         if not outcome.states:
             return
@@ -148,14 +151,16 @@ class Review:
 
         What is returned counts as told.
         """
+        if session_id in self._silent:
+            return ""
         async with self.owner(session_id):
             ledger = Ledger(await self.store.journal(session_id))
             news = [entry for entry in ledger.entries if entry.position > ledger.told_until]
             lines = [line for entry in news if entry.kind == "resolve" for line in _sentences(ledger, entry.body)]
-            if not lines:
-                return ""
-            body = {"until": news[-1].position}
-            await self.store.write([PutJournal(session_id, self._clock.new_id(), "told", body, self._clock.now_ms())])
+            if lines:
+                body, now_ms = {"until": news[-1].position}, self._clock.now_ms()
+                await self.store.write([PutJournal(session_id, self._clock.new_id(), "told", body, now_ms)])
+            self._silent.add(session_id)
         return "\n".join(lines)
 
     # ------------------------------------------------------------------------------------------------------ inside

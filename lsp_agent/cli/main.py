@@ -13,7 +13,7 @@ def run_command(arguments: list[str]) -> int:
     parser.add_argument("--version", action="version", version=f"lsp-agent {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    from lsp_agent.cli import config, doctor, local, run, serve, sessions, trust
+    from lsp_agent.cli import config, doctor, local, login, run, serve, sessions, trust
 
     serve.add_arguments(commands.add_parser("serve", help="the language server, on stdio"))
     run.add_arguments(commands.add_parser("run", help="one prompt from the terminal, streamed"))
@@ -21,6 +21,8 @@ def run_command(arguments: list[str]) -> int:
     doctor.add_arguments(commands.add_parser("doctor", help="what was found, which model is used, what is missing"))
     config.add_arguments(commands.add_parser("config", help="the settings in force"))
     trust.add_arguments(commands.add_parser("trust", help="obey a folder's rules and settings, or no longer"))
+    login.add_arguments(commands.add_parser("login", help="log in at a provider that has logins"))
+    login.add_arguments(commands.add_parser("logout", help="forget a login"))
     local.add_arguments(commands.add_parser("local", help="weights of the embedded engine: pull, list, rm, path"))
     commands.add_parser("schema", help="the JSON Schema of the protocol")
     options = parser.parse_args(arguments)
@@ -35,6 +37,10 @@ def run_command(arguments: list[str]) -> int:
             return doctor.doctor_command(options)
         case "config":
             return config.config_command(options)
+        case "login":
+            return login.login_command(options)
+        case "logout":
+            return login.logout_command(options)
         case "local":
             return local.local_command(options)
         case "trust":

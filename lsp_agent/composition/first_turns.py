@@ -34,7 +34,7 @@ class FirstTurns:
         return await self._turns(run, control)
 
     async def _prepare(self, run: Run) -> None:
-        await self._settled.live.refresh()
+        await self._rooms.refresh()
         self._rooms.mcp.follow()
         await self._rooms.subagents.refresh()
         for text in self._settled.news():

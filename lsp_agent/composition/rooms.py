@@ -1,5 +1,6 @@
 """What the agent works with, made once the settings are there: decisions, hands, web, sub-agents, context, hooks."""
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ from lsp_agent.local.engine import LocalEngines
 from lsp_agent.policy.protected import is_secret
 from lsp_agent.policy.shell import judge
 from lsp_agent.ports.tools import Tool
+from lsp_agent.providers.oauth import LoginDue
+from lsp_agent.providers.oauth_services import login_services
+from lsp_agent.providers.oauth_tokens import Logins
+from lsp_agent.providers.prices_file import Prices
 from lsp_agent.providers.registry import ProviderRegistry
 from lsp_agent.server.editor import ConnectedEditors
 from lsp_agent.server.negotiation import Negotiated
@@ -101,12 +106,7 @@ class Rooms:
         self.ground = ground
         settled, hub, clock = ground.settled, ground.hub, ground.clock
         self._secrets: set[str] = set()
-        self.providers = ProviderRegistry(
-            lambda: provider_settings(settled.config),
-            os.environ,
-            on_secret=self._keep_secret,
-            engines=LocalEngines(Spawner(), os.environ, lambda: engine_settings(settled.config)),
-        )
+        self.providers = self._make_providers()
         self.workspace = OverlayWorkspace(settled.roots, ground.editors)
         attention = Attention(hub)
         self.approvals = Approvals(
@@ -135,9 +135,42 @@ class Rooms:
         self.subagents = self._make_subagents()
         self.services = self._make_services()
 
+    async def refresh(self) -> None:
+        """Read the settings again if they changed. What runs for a folder that is trusted no longer ends then."""
+        live = self.ground.settled.live
+        before = live.current
+        await live.refresh()
+        if live.current is not before:
+            await asyncio.gather(self.mcp.servers.leave_untrusted(), self.language.service.own.leave_untrusted())
+
     def _keep_secret(self, value: str) -> None:
         self.ground.redactor.register(value)
         self._secrets.add(value)
+
+    def _make_providers(self) -> ProviderRegistry:
+        settled, home = self.ground.settled, state_home(os.environ)
+        logins = Logins(
+            home / "logins",
+            lambda: login_services(provider_settings(settled.config)),
+            on_secret=self._keep_secret,
+            on_login_due=self._say_login_due,
+        )
+        return ProviderRegistry(
+            lambda: provider_settings(settled.config),
+            os.environ,
+            on_secret=self._keep_secret,
+            prices=Prices(home / "prices.json"),
+            logins=logins,
+            on_login_due=self._say_login_due,
+            engines=LocalEngines(Spawner(), os.environ, lambda: engine_settings(settled.config)),
+        )
+
+    def _say_login_due(self, error: LoginDue) -> None:
+        auth = {"sessionUpdate": "auth_update", "providerId": error.provider_id, "status": "login_required"}
+        self.ground.hub.everyone({**auth, "command": error.command})
+        self.ground.hub.everyone(
+            {"sessionUpdate": "notice", "level": "warning", "code": "auth", "message": error.message}
+        )
 
     def _make_jobs(self) -> Jobs:
         settled = self.ground.settled
@@ -196,7 +229,7 @@ class Rooms:
 
     def _make_subagents(self) -> Subagents:
         settled = self.ground.settled
-        runner = Runner(live_mode=self.modes.of, end_session=self.jobs.end_session)
+        runner = Runner(live_mode=self.modes.of, end_session=self.jobs.end_session, context=self.context.turn.blocks)
         library = Library(
             (settled.config_dir / "agents", Path.home() / ".claude" / "agents"),
             roots=lambda: settled.roots.paths,

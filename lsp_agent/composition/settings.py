@@ -25,6 +25,7 @@ def turn_limits(config: Config) -> TurnLimits:
         max_cost_usd=agent.max_cost_usd,
         parallel_tools=limits.parallel_tools,
         mode=config.permissions.mode,
+        fallback_model=config.fallback or "",
     )
 
 
@@ -39,6 +40,7 @@ def provider_settings(config: Config) -> ProvidersSettings:
         large=config.large or "",
         small=config.small or "",
         providers=tuple(_provider(section) for section in config.providers),
+        refresh_prices=config.refresh_prices,
     )
 
 

@@ -1,7 +1,5 @@
 """The agent, its sessions and its turns, tied together."""
 
-import asyncio
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,18 +7,18 @@ from lsp_agent.agent.agent import Agent
 from lsp_agent.agent.compaction import CompactRunner
 from lsp_agent.agent.sessions import Sessions, SessionWorld
 from lsp_agent.agent.turn import TurnRunner
+from lsp_agent.composition.closing import end_all
 from lsp_agent.composition.first_turns import FirstTurns
 from lsp_agent.composition.rooms import Rooms
-from lsp_agent.domain.errors import ProviderError, StoreError
+from lsp_agent.domain.errors import ProviderError
 from lsp_agent.domain.model import Model
 from lsp_agent.domain.run import Run
 from lsp_agent.protocol import convert
 from lsp_agent.server.core import Core
 from lsp_agent.trust.service import TrustService
 
-_log = logging.getLogger(__name__)
-
 CLOSE_S = 5.0
+STORE_S = 3.0
 
 
 class World:
@@ -83,7 +81,7 @@ class World:
         )
 
     async def _settings_changed(self) -> None:
-        await self._rooms.ground.settled.live.refresh()
+        await self._rooms.refresh()
         self._rooms.mcp.follow(again=True)
 
     def _change_folders(self, added: Sequence[str], removed: Sequence[str]) -> None:
@@ -111,18 +109,21 @@ class World:
             return None
 
     async def _close(self) -> None:
+        """The store last, and whatever became of the rest: what they still wrote must be kept."""
         rooms = self._rooms
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await asyncio.gather(
-                    rooms.jobs.close(),
-                    rooms.hooks.close(),
-                    rooms.context.aclose(),
-                    rooms.mcp.close(),
-                    rooms.language.close(),
-                )
-                await self._turns.aclose(1.0)
-                await rooms.providers.close()
-                await rooms.ground.store.close()
-        except (TimeoutError, StoreError) as error:
-            _log.error("closing: %s", type(error).__name__)
+        await end_all(
+            CLOSE_S,
+            {
+                "commands": rooms.jobs.close(),
+                "hooks": rooms.hooks.close(),
+                "context": rooms.context.aclose(),
+                "MCP servers": rooms.mcp.close(),
+                "language servers": rooms.language.close(),
+                "models": self._close_models(),
+            },
+        )
+        await end_all(STORE_S, {"the store": rooms.ground.store.close()})
+
+    async def _close_models(self) -> None:
+        await self._turns.aclose(1.0)
+        await self._rooms.providers.close()

@@ -86,6 +86,7 @@ def _table(*keys: Key) -> Mapping[str, Key]:
 KEYS = _table(
     Key("models.large", Kind.REF, None, "Model of the agent: provider id / model id", env="LSP_AGENT_MODEL"),
     Key("models.small", Kind.REF, None, "Model of titles; default: large", env="LSP_AGENT_SMALL_MODEL"),
+    Key("models.refresh_prices", Kind.FLAG, False, "Read the published price list once a day", is_security=True),
     Key("models.fallback", Kind.REF, None, "Model a run goes on with when the large one stays overloaded"),
     Key(
         "agent.auto_summarize",

@@ -20,6 +20,8 @@ class LiveConfig:
         self._load = load
         self._on_change = on_change
         self._told: set[str] = set()
+        self._reading = asyncio.Lock()
+        """One reading at a time: of two at once the older one might be the last to end, and count."""
         self.current = load(None)
         """What is in force; replaced whole, never changed."""
 
@@ -33,6 +35,7 @@ class LiveConfig:
 
     async def refresh(self) -> None:
         """Read again when a file is not what it was. Two small files are read, in a thread."""
-        if await asyncio.to_thread(is_stale, self.current):
-            self.current = await asyncio.to_thread(self._load, self.current)
-            self._on_change(self.current)
+        async with self._reading:
+            if await asyncio.to_thread(is_stale, self.current):
+                self.current = await asyncio.to_thread(self._load, self.current)
+                self._on_change(self.current)

@@ -15,7 +15,7 @@ from lsp_agent.config import check, tighten
 from lsp_agent.config.keys import KEYS, MODES, Key, Kind
 from lsp_agent.config.lines import line_of
 from lsp_agent.config.paths import PROJECT_FILE, config_file
-from lsp_agent.config.read import read_file
+from lsp_agent.config.read import read_file, source_of
 from lsp_agent.config.sections import (
     AgentSection,
     CheckpointsSection,
@@ -58,7 +58,7 @@ def load_config(
     Promise: never raises; reads two files at most, so it may run on the event loop at start and in a thread later.
     """
     merge = _Merge()
-    merge.sources += [read_file(path, follow_links=True).source for path in watch]
+    merge.sources += [source_of(path, follow_links=True) for path in watch]
     merge.user_file(config_file(env), last_good)
     merge.environment(env)
     merge.flags(flags or {})
@@ -76,7 +76,7 @@ def load_config(
 def is_stale(config: Config) -> bool:
     """True when a file that `config` was made of has other content now, appeared or went away."""
     return any(
-        read_file(source.path, follow_links=source.path.name != PROJECT_FILE).source.content_hash != source.content_hash
+        source_of(source.path, follow_links=source.path.name != PROJECT_FILE).content_hash != source.content_hash
         for source in config.sources
     )
 
@@ -171,7 +171,7 @@ class _Merge:
                 return
             self.notices.append(Problem(str(path), "", CHANGED if was_read else UNTRUSTED))
             if was_read:  # seen again as soon as it is what it was
-                self.sources.append(read_file(path, follow_links=False).source)
+                self.sources.append(source_of(path, follow_links=False))
             return
         found = read_file(path, follow_links=False)
         self.sources.append(found.source)
@@ -212,6 +212,7 @@ class _Merge:
         return Config(
             large=self.values["models.large"],
             small=self.values["models.small"],
+            refresh_prices=self.values["models.refresh_prices"],
             fallback=self.values["models.fallback"],
             providers=self.user.providers,
             agent=AgentSection(**self.section("agent")),

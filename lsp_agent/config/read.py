@@ -30,14 +30,9 @@ def read_file(path: Path, *, follow_links: bool) -> ReadFile:
 
     `follow_links` False for a file of a repository: a link there may lead anywhere.
     """
-    try:
-        content = _bytes(path, follow_links)
-    except FileNotFoundError:
-        return ReadFile(Source(path, None))
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else str(error)) or "cannot be read"
-        return ReadFile(Source(path, ""), problem=Problem(str(path), "", reason))
-    source = Source(path, hashlib.blake2b(content, digest_size=16).hexdigest())
+    source, content, reason = _looked_at(path, follow_links)
+    if content is None:
+        return ReadFile(source, problem=Problem(str(path), "", reason) if reason else None)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -47,6 +42,23 @@ def read_file(path: Path, *, follow_links: bool) -> ReadFile:
         return ReadFile(source, tomllib.loads(text), text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         return ReadFile(source, text=text, problem=_syntax(path, text, error))
+
+
+def source_of(path: Path, *, follow_links: bool) -> Source:
+    """What tells whether a file has changed, without understanding it: cheap enough for every turn. As `read_file`."""
+    return _looked_at(path, follow_links)[0]
+
+
+def _looked_at(path: Path, follow_links: bool) -> tuple[Source, bytes | None, str]:
+    """(source, content, why there is none)."""
+    try:
+        content = _bytes(path, follow_links)
+    except FileNotFoundError:
+        return Source(path, None), None, ""
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else str(error)) or "cannot be read"
+        return Source(path, ""), None, reason
+    return Source(path, hashlib.blake2b(content, digest_size=16).hexdigest()), content, ""
 
 
 def _bytes(path: Path, follow_links: bool) -> bytes:

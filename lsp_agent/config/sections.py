@@ -157,6 +157,7 @@ class Config:
     """`provider/model`; None = to be found (CONFIGURATION, last section)."""
     small: str | None = None
     """None = `large`."""
+    refresh_prices: bool = False
     fallback: str | None = None
     """What a run goes on with when `large` stays overloaded; None = it ends with the error."""
     providers: tuple[ProviderSection, ...] = ()

@@ -5,8 +5,9 @@ Names are compared without regard to case; of two that differ only in case the c
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 NAMES = (
@@ -61,9 +62,9 @@ def files_below(
     while waiting and len(found) < MAX_FILES:
         where, level = waiting.pop(0)
         for entry in _entries(where):
-            if entry.name.casefold().endswith(tuple(suffixes)) and entry.is_file():
+            if entry.name.casefold().endswith(tuple(suffixes)) and _is(entry.is_file):
                 found.append(Path(entry.path))
-            elif level < depth and entry.is_dir(follow_symlinks=follow):
+            elif level < depth and _is(partial(entry.is_dir, follow_symlinks=follow)):
                 waiting.append((Path(entry.path), level + 1))
     return sorted(found)[:MAX_FILES]
 
@@ -90,6 +91,14 @@ def expand_path(text: str, environ: Mapping[str, str]) -> str:
     filled = _VARIABLE.sub(lambda match: environ.get(match[1] or match[2], match[0]), text.strip())
     home = environ.get("HOME", "~")
     return home + filled[1:] if filled == "~" or filled.startswith("~/") else filled
+
+
+def _is(look: Callable[[], bool]) -> bool:
+    """What cannot be looked at, such as a link to itself, is nothing; the others must not suffer from it."""
+    try:
+        return look()
+    except OSError:
+        return False
 
 
 def _walk_names(directory: Path, parts: Sequence[str]) -> Path | None:

@@ -109,9 +109,12 @@ class Rules:
 
     async def look(self, focus: Sequence[Path] = (), *, inspect: bool = False) -> list[RuleFile]:
         """The same without regard to the room there is; see `within`."""
-        found = await asyncio.to_thread(self._discover, tuple(focus))
-        admitted = await asyncio.to_thread(lambda: [self._is_admitted(each) for each in found])
-        jobs = [self._read(each, ok, focus, inspect=inspect) for each, ok in zip(found, admitted, strict=True)]
+
+        def discover() -> list[tuple[Found, bool]]:
+            return [(each, self._is_admitted(each)) for each in self._discover(tuple(focus))]
+
+        found = await asyncio.to_thread(discover)
+        jobs = [self._read(each, admitted, focus, inspect=inspect) for each, admitted in found]
         files = [one for one in await asyncio.gather(*jobs) if one is not None]
         return _without_repeats(files)
 

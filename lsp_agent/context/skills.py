@@ -101,8 +101,8 @@ class Skills:
 
     async def find(self) -> list[Skill]:
         """All of them, sorted by name, the ones in force before those they hide."""
-        own = await asyncio.to_thread(self._own)
-        found = [*own, *await self._projects()]
+        own, projects = await asyncio.gather(asyncio.to_thread(self._own), self._projects())
+        found = [*own, *projects]
         disabled = frozenset(self._disabled())
         skills = _without_repeats([_disabled(skill) if skill.name in disabled else skill for skill in found])
         places = {skill.directory for skill in skills if skill.active and skill.scope == "user"}

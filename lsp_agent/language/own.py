@@ -120,6 +120,12 @@ class OwnServers:
         await self._end(ending)
         return [key[0] for key in keys]
 
+    async def leave_untrusted(self) -> None:
+        """End the servers of folders that are no longer trusted, or no longer in the workspace."""
+        roots = set(self._roots())
+        keys = [key for key in self._servers if key[1] not in roots or not self._trusted(key[1])]
+        await self._end([self._servers.pop(key) for key in keys])
+
     async def close(self) -> None:
         """End all servers. Bounded (4 s); may be called twice."""
         self._closed = True

@@ -6,13 +6,15 @@ taken out, and what is too large or too deep is refused whole (RELIABILITY MC-01
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lsp_agent.untrusted import clean
 
 MAX_SCHEMA_BYTES = 65_536
+MAX_OFFERED_CHARS = 120_000
+"""Of the tools of one server together, as the model is told of them with every request: some 30,000 tokens."""
 MAX_DEPTH = 24
 MAX_DESCRIPTION_CHARS = 2_000
 _MAX_TEXT_CHARS = 1_000
@@ -78,6 +80,21 @@ def usable_schema(raw: Any) -> dict[str, Any]:
         if not name or clean(name) != name or not name.isprintable():
             raise SchemaRefused("it has an argument whose name cannot be shown")
     return schema
+
+
+def affordable(tools: Sequence[ToolInfo]) -> tuple[list[ToolInfo], list[str]]:
+    """(those there is room for in every request, in their order; the server's own names of the others)."""
+    kept: list[ToolInfo] = []
+    left_out: list[str] = []
+    room = MAX_OFFERED_CHARS
+    for info in tools:
+        cost = len(info.name) + len(info.description) + len(json.dumps(info.schema))
+        if cost <= room:
+            room -= cost
+            kept.append(info)
+        else:
+            left_out.append(info.tool)
+    return kept, left_out
 
 
 def _check_depth(value: Any) -> None:

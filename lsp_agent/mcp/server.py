@@ -21,7 +21,7 @@ from lsp_agent.mcp.link import CallFailed, Link
 from lsp_agent.mcp.names import tool_names
 from lsp_agent.mcp.oauth import Login, NeedsLogin
 from lsp_agent.mcp.pins import Pins
-from lsp_agent.mcp.schemas import SchemaRefused, ToolInfo, describe, digest, usable_schema, what_changed
+from lsp_agent.mcp.schemas import SchemaRefused, ToolInfo, affordable, describe, digest, usable_schema, what_changed
 
 _log = logging.getLogger(__name__)
 
@@ -262,9 +262,11 @@ class McpServer:
                 self._around.pins.approve_tool(info)
             is_same, before = self._around.pins.tool(info)
             found.append(info if is_same else replace(info, change=what_changed(before, info.description, info.schema)))
+        kept, left_out = affordable(sorted(found, key=lambda info: info.name))
+        self.tools = tuple(kept)
+        self.refused |= dict.fromkeys(left_out, "there is no room for so many tools; choose some with `enabled_tools`")
         for tool, why in self.refused.items():
             _log.warning("MCP server %s: the tool %.80r is not offered: %s", self.entry.name, tool, why)
-        self.tools = tuple(sorted(found, key=lambda info: info.name))
 
     def approve(self, info: ToolInfo) -> None:
         """A person has seen this tool as it is now and allowed it."""

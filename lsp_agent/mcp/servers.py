@@ -97,6 +97,16 @@ class McpServers:
             for name in self._broken:
                 self._say(name, self._describe(name))
 
+    async def leave_untrusted(self) -> None:
+        """End servers whose program or directory lies in a folder that is trusted no longer; they wait for trust."""
+        find = self._around.connector.confinement.find
+        for server in list(self._servers.values()):
+            if server.entry.type == "stdio" and server.state is State.CONNECTED:
+                try:
+                    await asyncio.to_thread(find, server.entry)
+                except EntryProblem:
+                    server.retry()
+
     def _begin(self, name: str, entry: Entry) -> None:
         known = self._servers.get(name)
         if known is None:

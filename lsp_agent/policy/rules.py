@@ -201,14 +201,15 @@ def _is_fetched(rule: Rule, question: Question) -> bool:
 
 
 def _denies(rule: Rule, question: Question) -> bool:
-    if not (_covers(rule, question, fold=True) or _is_fetched(rule, question)):
+    edits = rule.tool == "edit" and question.action == "download"  # it makes a file
+    if not (edits or _covers(rule, question, fold=True) or _is_fetched(rule, question)):
         return False
     if not rule.argument or rule.argument == question.action:
         return True
     if question.command is not None:
         return command_matches(rule.argument, question.command, strict=False)
-    if question.url is not None:
-        return url_below(rule.argument, question.url)
+    if question.url is not None and url_below(rule.argument, question.url):
+        return True
     return any(path_matches(rule.argument, path, fold=True) for path in _paths(question))
 
 

@@ -1,10 +1,23 @@
 """Lists and small requests (PROTOCOL 7): models, tools, commands, rules, MCP servers, terminals, mentions, trust."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from lsp_agent.protocol.base import Amount, Count, Identifier, Int, Page, Paging, RunId, Short, Text, Uri, Wire
+from lsp_agent.protocol.base import (
+    Amount,
+    Count,
+    Identifier,
+    Int,
+    JsonObject,
+    Page,
+    Paging,
+    Short,
+    Text,
+    Uri,
+    Wire,
+    open_enum,
+)
 
 
 class ListParams(Paging):
@@ -108,10 +121,20 @@ class McpEntry(Wire):
     """An MCP server."""
 
     name: str
-    type: str
+    type: str | None = None
+    """`stdio`, `http` or `sse`."""
     state: str
     error: str | None = None
-    tools: Count
+    tools: Count = 0
+    resources: Count = 0
+    prompts: Count = 0
+    changed_tools: list[str] | None = None
+    """Tools whose description is not the one that was allowed before."""
+    refused_tools: JsonObject | None = None
+    """Tools that are not offered: name to why."""
+    sandbox: str | None = None
+    url: str | None = None
+    """Where a login goes on."""
 
 
 class McpListResult(Page):
@@ -140,13 +163,15 @@ class TerminalListParams(Paging):
 
 
 class TerminalEntry(Wire):
-    """A command that runs or ran in the background."""
+    """A command of the model, running or ended."""
 
     terminal_id: str
+    tool_call_id: str | None = None
     command: str
-    status: str
+    cwd: Uri | None = None
+    status: Annotated[str, open_enum("running", "completed", "killed")]
     exit_code: Int | None = None
-    run_id: RunId | None = None
+    background: bool = False
 
 
 class TerminalListResult(Page):
@@ -168,13 +193,13 @@ class TerminalReadParams(TerminalParams):
     offset: Count | None = None
 
 
-class TerminalReadResult(Wire):
-    """Output and the offset after it; `truncated` when the start is no longer kept."""
+class TerminalReadResult(TerminalEntry):
+    """Output from `offset`, and the offset after it; `truncated` when some of what was asked for is not kept."""
 
     text: str
+    offset: Count = 0
     next_offset: Count
     truncated: bool
-    status: str
 
 
 class TerminalKillResult(Wire):

@@ -1,6 +1,6 @@
 """Changes in files and checkpoints (PROTOCOL 6)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,9 @@ class Hunk(Wire):
 
     hunk_id: str
     range: Range
+    """Its lines in the text before the change."""
+    new_range: Range | None = None
+    """Its lines in the text of today; absent when they were changed since, or are not in the text."""
     old_text: str
     new_text: str
     state: HunkState
@@ -75,6 +78,7 @@ class Conflict(Wire):
     hunk_id: str
     reason: str
     current: str | None
+    uri: Uri | None = None
 
 
 class ChangesResolveResult(Wire):
@@ -93,6 +97,10 @@ class Checkpoint(Wire):
     message_id: str | None = None
     title: str | None = None
     created_at: Timestamp
+    kind: Annotated[str | None, open_enum("run", "command", "restore")] = None
+    """What came after it: a run's first write, a command that may change files, a restore."""
+    partial: bool = False
+    """True when the state before a command could not be kept whole."""
 
 
 class CheckpointListParams(Wire):
@@ -120,4 +128,4 @@ class CheckpointRestoreResult(Wire):
     """`undo_checkpoint_id` is None after a dry run."""
 
     undo_checkpoint_id: str | None
-    conflicts: list[Any]
+    conflicts: list[Conflict]

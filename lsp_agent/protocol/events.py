@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from lsp_agent.protocol.base import Amount, Count, Int, JsonObject, Wire, open_enum
+from lsp_agent.protocol.catalogs import CommandEntry, McpEntry
 from lsp_agent.protocol.changes import ChangedFile
 from lsp_agent.protocol.decisions import PermissionRecord, QuestionRecord
 from lsp_agent.protocol.runs import QueueItem
@@ -80,13 +81,16 @@ class ToolChunk(Wire):
 
 
 class TerminalUpdate(Wire):
-    """D. A background command."""
+    """D. A command of the model, as it starts and as it ends."""
 
     session_update: Literal["terminal_update"]
     terminal_id: str
+    tool_call_id: str | None = None
     command: str | None = None
-    status: str | None = None
+    cwd: str | None = None
+    status: Annotated[str | None, open_enum("running", "completed", "killed")] = None
     exit_code: Int | None = None
+    background: bool | None = None
 
 
 class PlanEntry(Wire):
@@ -126,6 +130,8 @@ class QueueUpdate(Wire):
 
     session_update: Literal["queue_update"]
     revision: Count
+    count: Count | None = None
+    """How many there are, when `items` are only the first."""
     items: list[QueueItem]
 
 
@@ -148,6 +154,8 @@ class DecisionResolved(Wire):
     request_id: str
     outcome: Any
     resolved_by: str | None
+    message: str | None = None
+    """What the user wrote with a rejection."""
 
 
 class ChangesUpdate(Wire):
@@ -163,6 +171,9 @@ class SessionInfoUpdate(Wire):
     session_update: Literal["session_info_update"]
     title: str | None = None
     todos: list[TodoEntry] | None = None
+    message_count: Count | None = None
+    last_message_id: str | None = None
+    """After a conversation was taken back: its last message now, null when it is empty. Read the session again."""
 
 
 class ConfigOptionUpdate(Wire):
@@ -196,8 +207,27 @@ class Resync(Wire):
     after_seq: Count
 
 
+class AvailableCommand(CommandEntry):
+    """A command; `input.hint` says what may follow its name (as in ACP)."""
+
+    input: JsonObject | None = None
+
+
+class AvailableCommandsUpdate(Wire):
+    """D. Every command a user can call now."""
+
+    session_update: Literal["available_commands_update"]
+    available_commands: list[AvailableCommand]
+
+
+class McpUpdate(McpEntry):
+    """D. One MCP server, as in `agent/mcp/list`; its state is `removed` when it is no longer configured."""
+
+    session_update: Literal["mcp_update"]
+
+
 class OtherUpdate(Wire):
-    """An update of a later version, or one whose fields are free (`mcp_update`, `auth_update`, …)."""
+    """An update of a later version, or one whose fields are free (`auth_update`, …)."""
 
     session_update: str
 
@@ -225,8 +255,8 @@ UPDATES: Mapping[str, tuple[type[Wire], str]] = MappingProxyType(
         "changes_update": (ChangesUpdate, "D"),
         "session_info_update": (SessionInfoUpdate, "D"),
         "config_option_update": (ConfigOptionUpdate, "D"),
-        "available_commands_update": (OtherUpdate, "D"),
-        "mcp_update": (OtherUpdate, "D"),
+        "available_commands_update": (AvailableCommandsUpdate, "D"),
+        "mcp_update": (McpUpdate, "D"),
         "auth_update": (OtherUpdate, "D"),
         "compaction_update": (CompactionUpdate, "D"),
         "notice": (Notice, "D"),
@@ -262,6 +292,8 @@ Update = Annotated[
     | Annotated[ConfigOptionUpdate, Tag("<ConfigOptionUpdate>")]
     | Annotated[CompactionUpdate, Tag("<CompactionUpdate>")]
     | Annotated[Notice, Tag("<Notice>")]
+    | Annotated[AvailableCommandsUpdate, Tag("<AvailableCommandsUpdate>")]
+    | Annotated[McpUpdate, Tag("<McpUpdate>")]
     | Annotated[Resync, Tag("<Resync>")]
     | Annotated[OtherUpdate, Tag("<OtherUpdate>")],
     Discriminator(_update_tag),

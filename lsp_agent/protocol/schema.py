@@ -12,6 +12,7 @@ from lsp_agent.protocol.methods import METHODS
 from lsp_agent.protocol.negotiation import PROTOCOL_VERSION, ClientBlock, ServerBlock
 
 _MODE: JsonSchemaMode = "validation"
+_OPEN = frozenset({"#/$defs/UnknownPart", "#/$defs/OtherUpdate"})
 
 
 def json_schema() -> dict[str, Any]:
@@ -39,13 +40,23 @@ def json_schema() -> dict[str, Any]:
         },
         "negotiation": {"client": references[ClientBlock, _MODE], "server": references[ServerBlock, _MODE]},
         "errors": {kind: {"code": code, "data": list(EXTRA_FIELDS.get(kind, ()))} for kind, code in CODES.items()},
-        "$defs": document["$defs"],
+        "$defs": _with_open_unions(document["$defs"]),
     }
 
 
 def json_schema_text() -> str:
     """`json_schema()` as it is checked in (`docs/protocol.schema.json`)."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _with_open_unions(value: Any) -> Any:
+    """A union that takes values of later versions is an `anyOf`: what has a type of its own fits the open one, too."""
+    if isinstance(value, list):
+        return [_with_open_unions(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    is_open = any(branch.get("$ref") in _OPEN for branch in value.get("oneOf", ()))
+    return {("anyOf" if is_open and key == "oneOf" else key): _with_open_unions(item) for key, item in value.items()}
 
 
 def _method(name: str, references: Any) -> dict[str, Any]:

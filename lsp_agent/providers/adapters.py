@@ -12,6 +12,7 @@ from lsp_agent.providers.anthropic import AnthropicProvider
 from lsp_agent.providers.azure import KEY_HEADER, azure_address
 from lsp_agent.providers.bedrock import make_bedrock
 from lsp_agent.providers.constrained_fit import FittedProvider, OllamaAbilities
+from lsp_agent.providers.copilot import HEADERS, is_copilot, request_headers
 from lsp_agent.providers.embedded import EmbeddedProvider, Engines
 from lsp_agent.providers.google import GoogleProvider
 from lsp_agent.providers.hosted_anthropic import BearerCredentials, HostedAnthropicProvider, Hosting
@@ -59,7 +60,12 @@ class _Wanted:
     @property
     def common(self) -> dict[str, Any]:
         """Arguments that every adapter takes."""
-        return {"headers": self.headers, "extra_body": self.settings.extra_body}
+        own = HEADERS if is_copilot(self.name, self.base_url) else {}
+        return {
+            "headers": {**own, **self.headers},
+            "extra_body": self.settings.extra_body,
+            "ca_file": self.option("ca_file"),
+        }
 
     def option(self, name: str, default: str = "") -> str:
         """An option of the provider's block as text."""
@@ -107,7 +113,9 @@ def _openai(wanted: _Wanted) -> Preloadable:
 
 
 def _responses(wanted: _Wanted) -> Preloadable:
-    return OpenAIResponsesProvider(wanted.name, api_key=wanted.key, base_url=wanted.base_url, **wanted.common)
+    return OpenAIResponsesProvider(
+        wanted.name, api_key=wanted.key, base_url=wanted.base_url, **wanted.common, **_said_of_requests(wanted)
+    )
 
 
 def _chat(wanted: _Wanted) -> Preloadable:
@@ -151,7 +159,12 @@ def _plain_chat(wanted: _Wanted) -> Preloadable:
         service_type=wanted.kind,
         replay_reasoning=bool(wanted.settings.options.get("replay_reasoning")),
         **wanted.common,
+        **_said_of_requests(wanted),
     )
+
+
+def _said_of_requests(wanted: _Wanted) -> dict[str, Any]:
+    return {"more_headers": request_headers} if is_copilot(wanted.name, wanted.base_url) else {}
 
 
 def _azure(wanted: _Wanted) -> Preloadable:

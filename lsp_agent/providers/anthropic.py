@@ -16,9 +16,10 @@ from lsp_agent.ports.provider import Request
 from lsp_agent.providers.anthropic_request import EncodedRequest, encode
 from lsp_agent.providers.anthropic_stream import AnthropicStream
 from lsp_agent.providers.content import body_bytes, call_ids_of
+from lsp_agent.providers.proxies import CONNECT_TIMEOUT_S, own_http_client
 from lsp_agent.providers.sdk_headers import is_vendors_own, withhold
 from lsp_agent.providers.specials import ANTHROPIC_SPECIALS, special_for
-from lsp_agent.providers.streaming import CONNECT_TIMEOUT_S, answer, local_http_client, request_headers
+from lsp_agent.providers.streaming import answer, request_headers
 
 if TYPE_CHECKING:
     import httpx2
@@ -45,6 +46,7 @@ class AnthropicProvider:
         headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
         cache: bool = True,
+        ca_file: str = "",
     ) -> None:
         self.provider_id = provider_id
         self.media_in_tool_results = True
@@ -53,6 +55,7 @@ class AnthropicProvider:
         self._headers = dict(headers or {})
         self._extra_body = dict(extra_body or {})
         self._cache = cache
+        self._ca_file = ca_file
         self._client: AsyncAnthropic | None = None
 
     async def preload(self) -> None:
@@ -138,6 +141,6 @@ class AnthropicProvider:
             max_retries=0,
             timeout=http.Timeout(None, connect=CONNECT_TIMEOUT_S),
             default_headers=headers,
-            http_client=local_http_client(self._base_url),
+            http_client=own_http_client(self._base_url, self._ca_file),
         )
         return client

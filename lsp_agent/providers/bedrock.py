@@ -12,8 +12,10 @@ from typing import Any
 
 from lsp_agent.domain.errors import ProviderError
 from lsp_agent.providers.aws_signing import AwsKeys, signed_headers
+from lsp_agent.providers.aws_sso import Seen, cache_directory, login_due, seen, wait_for_login
 from lsp_agent.providers.eventstream import EventStreamDecoder
 from lsp_agent.providers.hosted_anthropic import HostedAnthropicProvider, Hosting
+from lsp_agent.providers.oauth import LoginDue
 
 ANTHROPIC_VERSION = "bedrock-2023-05-31"
 BEARER_NAME = "AWS_BEARER_TOKEN_BEDROCK"
@@ -43,6 +45,8 @@ class BedrockCredentials:
         self._profile = profile
         self._session: Any = None
         self._last: AwsKeys | None = None
+        self._due: LoginDue | None = None
+        self._seen: Seen = {}
 
     async def headers(self, url: str, body: bytes, headers: Mapping[str, str]) -> dict[str, str]:
         """Headers to add. Raises: ProviderError(ProviderAuth) that says what is missing."""
@@ -62,6 +66,26 @@ class BedrockCredentials:
             service="bedrock",
             now=datetime.now(UTC),
         )
+
+    @property
+    def due(self) -> LoginDue | None:
+        """The single sign-on that a person has to renew; None = none is known to have run out."""
+        return self._due
+
+    async def renewed(self, timeout_s: float) -> bool:
+        """After a refusal: wait for a login that is due, or read the chain anew. True when a retry makes sense."""
+        if self._bearer or self._environment_keys() is not None:
+            return False
+        if self._due is not None:
+            if not await wait_for_login(cache_directory(self._env), self._seen, timeout_s):
+                return False
+            self._due = self._session = None
+            return True
+        before, self._session = self._last, None
+        try:
+            return await asyncio.to_thread(self._chain_keys) != before
+        except ProviderError:
+            return False
 
     def secrets(self) -> list[str]:
         """What must never appear in a message."""
@@ -88,6 +112,10 @@ class BedrockCredentials:
             found = self._session.get_credentials()
             frozen = found.get_frozen_credentials() if found is not None else None
         except (errors.BotoCoreError, errors.ClientError, OSError, ValueError) as error:
+            self._due = login_due(self._provider_id, self._profile or self._env.get("AWS_PROFILE", ""), error)
+            if self._due is not None:
+                self._seen, self._session = seen(cache_directory(self._env)), None
+                raise self._due from error
             text = f"{self._provider_id}: AWS credentials cannot be used ({type(error).__name__}); is a login due?"
             raise _no_key(text) from error
         if frozen is None:
@@ -107,6 +135,7 @@ def make_bedrock(
     extra_body: Mapping[str, Any],
     env: Mapping[str, str],
     cache: bool,
+    ca_file: str = "",
 ) -> HostedAnthropicProvider:
     """The adapter for Claude models at Bedrock; `options` may hold `region` and `profile`."""
     region = bedrock_region(provider_id, options, env)
@@ -127,7 +156,13 @@ def make_bedrock(
         streams_by_path=True,
     )
     return HostedAnthropicProvider(
-        provider_id, hosting=hosting, credentials=credentials, headers=headers, extra_body=extra_body, cache=cache
+        provider_id,
+        hosting=hosting,
+        credentials=credentials,
+        headers=headers,
+        extra_body=extra_body,
+        cache=cache,
+        ca_file=ca_file,
     )
 
 

@@ -19,7 +19,7 @@ class KnownService:
     provider_id: str
     type: str
     key_names: tuple[str, ...]
-    """Environment variables that hold its key, in order of preference."""
+    """Environment variables that hold its key, in order of preference; empty = one logs in (`lsp-agent login`)."""
     base_url: str = ""
     """Empty = the type's own address."""
     base_url_names: tuple[str, ...] = ()
@@ -34,6 +34,7 @@ class KnownService:
     """False when there are other ways to prove who asks."""
 
 
+COPILOT_URL = "https://api.githubcopilot.com"
 _DATED = re.compile(r"([-@]\d{8})?(-v\d+(:\d+)?)?$")
 """Date and version that a host adds to a model's name."""
 _ALL_EFFORTS = ("low", "medium", "high", "xhigh", "max")
@@ -260,6 +261,8 @@ SERVICES: tuple[KnownService, ...] = (
         large="anthropic/claude-sonnet-5.5",
         small="anthropic/claude-haiku-5.5",
     ),
+    KnownService("copilot", "openai-compat", (), base_url=COPILOT_URL),
+    KnownService("github-copilot", "openai-compat", (), base_url=COPILOT_URL),
     KnownService("google", "google", ("GEMINI_API_KEY", "GOOGLE_API_KEY"), models=_GEMINI),
     KnownService("vertex", "vertex", ("CLOUDSDK_AUTH_ACCESS_TOKEN",), models=_GEMINI),
     KnownService("azure", "azure", ("AZURE_OPENAI_API_KEY",), base_url_names=("AZURE_OPENAI_ENDPOINT",)),

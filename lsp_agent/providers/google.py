@@ -39,6 +39,7 @@ class GoogleProvider:
         bearer: bool = False,
         headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        ca_file: str = "",
     ) -> None:
         self.provider_id = provider_id
         self.media_in_tool_results = False
@@ -47,7 +48,7 @@ class GoogleProvider:
         self._bearer = bearer or api_key.startswith("Bearer ")
         self._models_path = models_path
         self._extra_body = dict(extra_body or {})
-        self._http = PlainHttp(provider_id, base_url or DEFAULT_BASE_URL, self._secrets)
+        self._http = PlainHttp(provider_id, base_url or DEFAULT_BASE_URL, self._secrets, ca_file)
 
     async def preload(self) -> None:
         """Import the HTTP library off the event loop, before the first prompt."""

@@ -15,6 +15,7 @@ from lsp_agent.ports.provider import Request
 from lsp_agent.providers.anthropic_request import EncodedRequest, encode
 from lsp_agent.providers.anthropic_stream import AnthropicStream
 from lsp_agent.providers.content import body_bytes, call_ids_of
+from lsp_agent.providers.oauth import LoginDue
 from lsp_agent.providers.plain_http import PlainHttp
 from lsp_agent.providers.sse import SseDecoder
 from lsp_agent.providers.streaming import Decoder, answer, request_headers
@@ -34,6 +35,15 @@ class Credentials(Protocol):
         """What must never appear in a message."""
         ...
 
+    @property
+    def due(self) -> LoginDue | None:
+        """What a person has to do before a request can be proven again; None = nothing."""
+        ...
+
+    async def renewed(self, timeout_s: float) -> bool:
+        """After a refusal: look for other credentials, for `timeout_s` if a login is due. True when there are some."""
+        ...
+
 
 class BearerCredentials:
     """A token that is sent as it is; empty = none."""
@@ -46,6 +56,13 @@ class BearerCredentials:
 
     def secrets(self) -> list[str]:
         return [self._token]
+
+    @property
+    def due(self) -> LoginDue | None:
+        return None
+
+    async def renewed(self, timeout_s: float) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +93,7 @@ class HostedAnthropicProvider:
         headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
         cache: bool = True,
+        ca_file: str = "",
     ) -> None:
         self.provider_id = provider_id
         self.media_in_tool_results = True
@@ -84,7 +102,16 @@ class HostedAnthropicProvider:
         self._headers = {name.lower(): value for name, value in (headers or {}).items() if value}
         self._extra_body = dict(extra_body or {})
         self._cache = cache
-        self._http = PlainHttp(provider_id, hosting.base_url, self._secrets)
+        self._http = PlainHttp(provider_id, hosting.base_url, self._secrets, ca_file)
+
+    @property
+    def login_due(self) -> LoginDue | None:
+        """See `Credentials.due`."""
+        return self._credentials.due
+
+    async def renewed(self, timeout_s: float) -> bool:
+        """See `Credentials.renewed`."""
+        return await self._credentials.renewed(timeout_s)
 
     async def preload(self) -> None:
         """Import the HTTP library off the event loop, before the first prompt."""

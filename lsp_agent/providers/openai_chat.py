@@ -1,6 +1,6 @@
 """Chat Completions of every compatible server: the adapter. `chat_request` says, `chat_stream` hears."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -38,11 +38,19 @@ class OpenAIChatProvider:
         path: str = "/chat/completions",
         key_header: str = "",
         query: Mapping[str, str] | None = None,
+        ca_file: str = "",
+        more_headers: Callable[[Request], Mapping[str, str]] | None = None,
     ) -> None:
         self.provider_id = provider_id
         self.media_in_tool_results = False
         self._client = OpenAIClient(
-            api_key=api_key, base_url=base_url, headers=headers, key_header=key_header, query=query
+            api_key=api_key,
+            base_url=base_url,
+            headers=headers,
+            key_header=key_header,
+            query=query,
+            ca_file=ca_file,
+            more_headers=more_headers,
         )
         self._base_url = base_url
         self._path = path

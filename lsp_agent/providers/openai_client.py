@@ -6,13 +6,14 @@ bodies go in as bytes and answers come out as bytes.
 
 import asyncio
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lsp_agent.ports.provider import Request
 from lsp_agent.providers.content import body_bytes
+from lsp_agent.providers.proxies import CONNECT_TIMEOUT_S, own_http_client
 from lsp_agent.providers.sdk_headers import is_vendors_own, withhold
-from lsp_agent.providers.streaming import CONNECT_TIMEOUT_S, local_http_client, request_headers
+from lsp_agent.providers.streaming import request_headers
 
 if TYPE_CHECKING:
     import httpx2
@@ -27,7 +28,7 @@ class OpenAIClient:
     """One service behind an OpenAI-style address. `api_key` empty = no Authorization header.
 
     `key_header`: the header that carries the key instead (Azure's `api-key`), unless the key starts with `Bearer `.
-    `query`: added to every address.
+    `query`: added to every address. `more_headers`: what a service wants to hear about one request.
     """
 
     def __init__(
@@ -38,6 +39,8 @@ class OpenAIClient:
         headers: Mapping[str, str] | None = None,
         key_header: str = "",
         query: Mapping[str, str] | None = None,
+        ca_file: str = "",
+        more_headers: Callable[[Request], Mapping[str, str]] | None = None,
     ) -> None:
         bearer = not key_header or api_key.startswith("Bearer ")
         secret = api_key.removeprefix("Bearer ").strip()
@@ -45,6 +48,8 @@ class OpenAIClient:
         self._base_url = base_url or DEFAULT_BASE_URL
         self._headers = dict(headers or {}) if bearer or not secret else {key_header: secret, **(headers or {})}
         self._query = dict(query or {})
+        self._ca_file = ca_file
+        self._more_headers = more_headers
         self._client: AsyncOpenAI | None = None
 
     def secrets(self) -> list[str]:
@@ -62,6 +67,8 @@ class OpenAIClient:
         from openai import AsyncStream, omit
 
         headers: dict[str, Any] = dict(request_headers(request))
+        if self._more_headers is not None:
+            headers.update(self._more_headers(request))
         if not self._api_key and "authorization" not in {name.lower() for name in self._headers}:
             headers["Authorization"] = omit
         response: httpx2.Response = await client.post(
@@ -114,6 +121,6 @@ class OpenAIClient:
             timeout=http.Timeout(None, connect=CONNECT_TIMEOUT_S),
             default_headers=headers,
             default_query=self._query or None,
-            http_client=local_http_client(self._base_url),
+            http_client=own_http_client(self._base_url, self._ca_file),
         )
         return client

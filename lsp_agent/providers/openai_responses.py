@@ -1,6 +1,6 @@
 """OpenAI's Responses API: the adapter. What is said and heard is in `responses_request` and `responses_stream`."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,19 @@ class OpenAIResponsesProvider:
         extra_body: Mapping[str, Any] | None = None,
         key_header: str = "",
         query: Mapping[str, str] | None = None,
+        ca_file: str = "",
+        more_headers: Callable[[Request], Mapping[str, str]] | None = None,
     ) -> None:
         self.provider_id = provider_id
         self.media_in_tool_results = False
         self._client = OpenAIClient(
-            api_key=api_key, base_url=base_url, headers=headers, key_header=key_header, query=query
+            api_key=api_key,
+            base_url=base_url,
+            headers=headers,
+            key_header=key_header,
+            query=query,
+            ca_file=ca_file,
+            more_headers=more_headers,
         )
         self._extra_body = dict(extra_body or {})
 

@@ -4,14 +4,13 @@ Knows no dialect and no credentials: addresses, bodies and headers come in, open
 """
 
 import asyncio
-import importlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from lsp_agent.providers.errors import refusal
-from lsp_agent.providers.streaming import CONNECT_TIMEOUT_S, local_http_client
+from lsp_agent.providers.proxies import http_client
 
 if TYPE_CHECKING:
     import httpx2
@@ -24,10 +23,11 @@ _EXPLANATION_S = 10.0
 class PlainHttp:
     """One service's connections. `secrets` returns what must never appear in a message."""
 
-    def __init__(self, service: str, base_url: str, secrets: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, service: str, base_url: str, secrets: Callable[[], Iterable[str]], ca_file: str = "") -> None:
         self.base_url = base_url.rstrip("/")
         self._service = service
         self._secrets = secrets
+        self._ca_file = ca_file
         self._client: httpx2.AsyncClient | None = None
 
     async def preload(self) -> None:
@@ -64,22 +64,11 @@ class PlainHttp:
 
     async def _ready(self) -> "httpx2.AsyncClient":
         if self._client is None:
-            made = await asyncio.to_thread(self._make_client)
+            made = await asyncio.to_thread(http_client, self.base_url, self._ca_file)
             # another request may have been quicker meanwhile
             if self._client is None:
                 self._client = made
         return self._client
-
-    def _make_client(self) -> "httpx2.AsyncClient":
-        http: Any = importlib.import_module("httpx2")
-        local = local_http_client(self.base_url)
-        if local is not None:
-            return local
-        limits = http.Limits(max_connections=1000, max_keepalive_connections=100)
-        made: httpx2.AsyncClient = http.AsyncClient(
-            timeout=http.Timeout(None, connect=CONNECT_TIMEOUT_S), limits=limits
-        )
-        return made
 
 
 async def _explanation(response: "httpx2.Response") -> object:

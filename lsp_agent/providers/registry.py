@@ -8,30 +8,29 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from lsp_agent.domain.errors import ProviderError
 from lsp_agent.domain.model import Model
 from lsp_agent.ports.provider import Provider
-from lsp_agent.providers.adapters import Preloadable, make_adapter, service_type
+from lsp_agent.providers.adapters import service_type
 from lsp_agent.providers.catalog import SERVICES, KnownService, known_service, vendors_model
+from lsp_agent.providers.connections import Connections, nobody
 from lsp_agent.providers.constrained_fit import noted
 from lsp_agent.providers.content import merged
 from lsp_agent.providers.embedded import EMBEDDED_ID, Engines
-from lsp_agent.providers.keys import is_template, missing_variables
-from lsp_agent.providers.keys import resolve as resolve_template
+from lsp_agent.providers.oauth import LoginDue
+from lsp_agent.providers.oauth_tokens import PREFIX as OAUTH_PREFIX
+from lsp_agent.providers.oauth_tokens import Logins, quiet
+from lsp_agent.providers.prices import PriceList
+from lsp_agent.providers.prices_file import Prices
 from lsp_agent.providers.probe import LocalServer, probe_local
 from lsp_agent.providers.settings import ADAPTER_OPTIONS, ProviderSettings, ProvidersSettings
 
-_T = TypeVar("_T")
 SCRIPTED_ID = "scripted"
-_NEEDS_KEY = frozenset({"anthropic", "google", "openai", "openrouter", "vercel", "vertex"})
 _HOSTS = frozenset({"azure", "bedrock", "vertex"})
 """Types that serve the models of others."""
-_KEY_HEADERS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "api-key"})
-_REFRESH_HOLDS_S = 30.0
-"""A refusal that comes this soon after new credentials were read is of a request that still had the old ones."""
-_SECRET_HEADERS = ("authorization", "key", "token", "secret", "cookie")
+_PRICES_S = 0.3
+_MOST_MODELS = 1000
 _DEMO = Model(SCRIPTED_ID, "demo", name="Demonstration (no model)", context_window=0, flat_rate=True)
 
 
@@ -49,19 +48,6 @@ class Choice:
     """The configuration names it, or its provider; otherwise the user is told once."""
 
 
-@dataclass(slots=True)
-class _Live:
-    """An adapter and what it was made from."""
-
-    settings: ProviderSettings
-    key: str
-    adapter: Preloadable
-
-
-def _nobody(_: str) -> None:
-    """Default of `on_secret`."""
-
-
 class ProviderRegistry:
     """The configured providers. Settings are asked for again at every call, so a reload takes effect with the next run.
 
@@ -74,30 +60,38 @@ class ProviderRegistry:
         settings: Callable[[], ProvidersSettings],
         env: Mapping[str, str],
         *,
-        on_secret: Callable[[str], None] = _nobody,
+        on_secret: Callable[[str], None] = nobody,
         probe: Callable[[], Awaitable[LocalServer | None]] = probe_local,
         monotonic_s: Callable[[], float] = time.monotonic,
+        prices: Prices | None = None,
+        logins: Logins | None = None,
+        on_login_due: Callable[[LoginDue], None] = quiet,
         engines: Engines | None = None,
     ) -> None:
         self._engines = engines
         self._settings = settings
         self._env = env
-        self._on_secret = on_secret
+        self._prices = prices
         self._probe = probe
         self._probing: asyncio.Task[LocalServer | None] | None = None
         self._local: LocalServer | None = None
-        self._live: dict[str, _Live] = {}
-        self._retired: list[Provider] = []
-        self._monotonic_s = monotonic_s
-        self._making: dict[str, asyncio.Task[_Live]] = {}
-        self._refreshing: dict[str, asyncio.Task[bool]] = {}
-        self._refreshed_at_s: dict[str, float] = {}
+        self._connections = Connections(
+            lambda provider_id: self._provider(provider_id, self._settings()),
+            env,
+            on_secret=on_secret,
+            monotonic_s=monotonic_s,
+            logins=logins,
+            on_login_due=on_login_due,
+            engines=engines,
+        )
 
     async def prepare(self) -> None:
         """Look for a local server, once, when nothing else is configured. To be awaited before the first `resolve`.
 
         Promise: at most about 300 ms the first time, nothing afterwards.
         """
+        if self._prices is not None:
+            await self._prices.ready(_PRICES_S)
         settings = self._settings()
         if self._chosen(settings) is not None or not settings.probe_local:
             return
@@ -111,10 +105,14 @@ class ProviderRegistry:
         What is wrong is reported when a run needs it, not here.
         """
         try:
-            live = await self._adapter(self.explain().large.provider_id)
-            await live.adapter.preload()
+            adapter = await self._connections.adapter(self.explain().large.provider_id)
+            await adapter.preload()
         except (ProviderError, ImportError):
-            return  # the run that needs it will say so
+            pass  # the run that needs it will say so
+        if self._prices is not None:
+            await self._prices.load()
+            if self._settings().refresh_prices:
+                await self._prices.refresh()
 
     def explain(self) -> Choice:
         """The model of a run that names none, and why it is that one. Raises: ProviderError."""
@@ -141,36 +139,13 @@ class ProviderRegistry:
         return choice.small if role == "small" else choice.large
 
     async def provider_for(self, model: Model) -> Provider:
-        live = await self._adapter(model.provider_id)
-        await live.adapter.preload()
-        return live.adapter
+        adapter = await self._connections.adapter(model.provider_id)
+        await adapter.preload()
+        return adapter
 
     async def refresh_credentials(self, model: Model) -> bool:
         """See the port. Sessions that are refused at the same time share one look-up, and its result."""
-        provider_id = model.provider_id
-        running = self._refreshing.get(provider_id)
-        if running is None:
-            running = self._refreshing[provider_id] = asyncio.ensure_future(self._refresh(provider_id))
-            running.add_done_callback(lambda task: _forget(self._refreshing, provider_id, task))
-        # a cancelled session must not take the look-up of the others with it
-        return await asyncio.shield(running)
-
-    async def _refresh(self, provider_id: str) -> bool:
-        last = self._refreshed_at_s.get(provider_id)
-        if last is not None and self._monotonic_s() - last < _REFRESH_HOLDS_S:
-            return True
-        live = self._live.get(provider_id)
-        settings = self._provider(provider_id, self._settings())
-        try:
-            key = await self._key(settings)
-            if live is None or key == live.key:
-                return False
-            # made here: another look-up of the key would cost again, and might bring another one
-            self._install(await self._made(settings, key))
-        except ProviderError:
-            return False
-        self._refreshed_at_s[provider_id] = self._monotonic_s()
-        return True
+        return await self._connections.refresh(model.provider_id)
 
     def models(self) -> Sequence[Model]:
         settings = self._settings()
@@ -189,18 +164,27 @@ class ProviderRegistry:
             found += self._local.settings.models
         if self._engines is not None:
             found += self._engines.models()
-        return list({model.ref: noted(model) for model in reversed(found)}.values())[::-1]
+        reachable = [block.provider_id for block in settings.providers]
+        reachable += [service.provider_id for service in SERVICES if self._key_name(service) and service.large]
+        for provider_id in dict.fromkeys(reachable):
+            found += self._priced_models(provider_id, settings)
+        return list({model.ref: noted(model) for model in reversed(found)}.values())[::-1][:_MOST_MODELS]
+
+    def _priced_models(self, provider_id: str, settings: ProvidersSettings) -> list[Model]:
+        """What the price list knows of a service beyond the catalogue; whatever has no window writes no text."""
+        block, listed = self._provider(provider_id, settings), self._price_list()
+        sent = _sent_options(block)
+        return [
+            listed.priced(Model(provider_id, one.model_id, flat_rate=block.flat_rate, options=sent))
+            for one in listed.listed(provider_id)
+            if one.window and one.usd[1]
+        ]
 
     async def close(self) -> None:
         """Close every adapter. Bounded, may be called twice."""
         if self._probing is not None:
             self._probing.cancel()
-        for task in [*self._refreshing.values(), *self._making.values()]:
-            task.cancel()
-        for provider_id in list(self._live):
-            self._retire(provider_id)
-        retired, self._retired = self._retired, []
-        await asyncio.gather(*[provider.close() for provider in retired], return_exceptions=True)
+        await self._connections.close()
         if self._engines is not None:
             await self._engines.close()
 
@@ -248,7 +232,11 @@ class ProviderRegistry:
             return replace(like, provider_id=provider_id, model_id=model_id, flat_rate=flat_rate, options=sent)
         name = "Demonstration (no model)" if block.type == SCRIPTED_ID else model_id
         flat_rate = block.flat_rate or block.type == SCRIPTED_ID
-        return Model(provider_id, model_id, name=name, flat_rate=flat_rate, options=_sent_options(block))
+        unknown = Model(provider_id, model_id, name=name, flat_rate=flat_rate, options=_sent_options(block))
+        return self._price_list().priced(unknown)
+
+    def _price_list(self) -> PriceList:
+        return PriceList() if self._prices is None else self._prices.current
 
     def _models_of(self, block: ProviderSettings) -> list[Model]:
         service = known_service(block.provider_id)
@@ -256,7 +244,9 @@ class ProviderRegistry:
         if block.type == EMBEDDED_ID and self._engines is not None:
             known = list(self._engines.models())
         own = {model.model_id for model in block.models}
-        models = [*block.models, *[model for model in known if model.model_id not in own]]
+        listed = self._price_list()
+        models = [listed.priced(model) for model in block.models]
+        models += [listed.priced(model, ours=True) for model in known if model.model_id not in own]
         sent = _sent_options(block)
         if sent:
             # catalogue < provider < model (CORE 17.3)
@@ -288,14 +278,15 @@ class ProviderRegistry:
                 raise ProviderError("Provider", "No such provider", message)
             return block
         block = block or ProviderSettings(provider_id, service.type)
-        name = self._key_name(service) or service.key_names[0]
+        name = self._key_name(service) or next(iter(service.key_names), "")
+        proof = f"${name}" if service.needs_key or self._env.get(name) else ""
         kind = block.type or service.type
         default = service.base_url if kind == service.type else service.compat_url or service.base_url
         urls = [self._env[url] for url in service.base_url_names if self._env.get(url)]
         return replace(
             block,
             type=kind,
-            api_key=block.api_key or (f"${name}" if service.needs_key or self._env.get(name) else ""),
+            api_key=block.api_key or (proof if name else OAUTH_PREFIX),
             base_url=block.base_url or (urls[0] if urls else default),
         )
 
@@ -307,82 +298,7 @@ class ProviderRegistry:
         hosts = ("http://127.0.0.1", "http://localhost", "http://[::1]")
         return block.type in {SCRIPTED_ID, EMBEDDED_ID} or block.base_url.startswith(hosts)
 
-    # ------------------------------------------------------------------------------------------------ how to reach it
-
-    async def _adapter(self, provider_id: str) -> _Live:
-        """The live adapter, or a new one; sessions that need it at the same time wait for one look-up of its key."""
-        while True:
-            settings = self._provider(provider_id, self._settings())
-            live = self._live.get(provider_id)
-            if live is not None and live.settings == settings:
-                return live
-            making = self._making.get(provider_id)
-            if making is None:
-                making = self._making[provider_id] = asyncio.ensure_future(self._make(settings))
-                making.add_done_callback(lambda task: _forget(self._making, provider_id, task))
-            made = await asyncio.shield(making)
-            # the settings may have changed meanwhile
-            if made.settings == settings:
-                return made
-
-    async def _make(self, settings: ProviderSettings) -> _Live:
-        made = await self._made(settings, await self._key(settings))
-        self._install(made)
-        return made
-
-    async def _made(self, settings: ProviderSettings, key: str) -> _Live:
-        where = f"providers.{settings.provider_id}"
-        base_url = await resolve_template(settings.base_url, self._env, owner=f"{where}.base_url")
-        headers = {
-            name: await resolve_template(value, self._env, owner=f"{where}.headers.{name}")
-            for name, value in settings.headers.items()
-        }
-        for name, value in headers.items():
-            if value and (is_template(settings.headers[name]) or any(word in name.lower() for word in _SECRET_HEADERS)):
-                self._on_secret(value)
-        adapter = make_adapter(
-            settings, key=key, base_url=base_url, headers=headers, env=self._env, engines=self._engines
-        )
-        return _Live(settings, key, adapter)
-
-    def _install(self, made: _Live) -> None:
-        provider_id = made.settings.provider_id
-        self._retire(provider_id)
-        self._live[provider_id] = made
-
-    async def _key(self, settings: ProviderSettings) -> str:
-        """The key now. Raises: ProviderError(ProviderAuth) that says what to configure."""
-        if settings.type in {SCRIPTED_ID, EMBEDDED_ID}:
-            return ""
-        owner = f"providers.{settings.provider_id}.api_key"
-        missing = missing_variables(settings.api_key, self._env)
-        named = any(name.lower() in _KEY_HEADERS for name in settings.headers)
-        # a server of the user's own may do without
-        if missing or (not settings.api_key and not settings.base_url and settings.type in _NEEDS_KEY):
-            if named:
-                return ""
-            what = f"set {missing[0]} in the editor's environment" if missing else "set a key"
-            message = f"No key for {settings.provider_id}: {what}, or {owner} in the configuration file."
-            raise ProviderError("ProviderAuth", "No key", message)
-        key = await resolve_template(settings.api_key, self._env, owner=owner)
-        if key:
-            self._on_secret(key)
-        return key
-
-    def _retire(self, provider_id: str) -> None:
-        """A run may still be streaming from it: it is closed at the end, not now."""
-        live = self._live.pop(provider_id, None)
-        if live is not None:
-            self._retired.append(live.adapter)
-
 
 def _sent_options(block: ProviderSettings) -> dict[str, object]:
     """The block's options that are sent with every request."""
     return {name: value for name, value in block.options.items() if name not in ADAPTER_OPTIONS}
-
-
-def _forget(running: dict[str, asyncio.Task[_T]], provider_id: str, task: asyncio.Task[_T]) -> None:
-    running.pop(provider_id, None)
-    if not task.cancelled():
-        # looked at, also when everybody who waited has gone: their next run will hear of it
-        task.exception()

@@ -32,7 +32,10 @@ OWN_MODEL_OPTIONS = frozenset({"constrained", "text_calls", "mechanical_summary"
 `text_calls`: its calls are looked for in its text; `mechanical_summary`: conversations are shortened without it;
 `notes`: a sentence for people about what it can do."""
 ADAPTER_OPTIONS = frozenset(
-    {"api", "api_version", "hold_dir", "location", "profile", "project", "region", "replay_reasoning", "script"}
+    {
+        *("api", "api_version", "ca_file", "hold_dir", "location", "profile", "project", "region", "replay_reasoning"),
+        *("oauth", "script"),
+    }
 )
 """Options of a provider's block that say how to reach it; all others are sent with every request of its models."""
 
@@ -56,8 +59,8 @@ class ProviderSettings:
     options: Mapping[str, Any] = field(default_factory=dict)
     """`api` (`responses` or `chat`, for types openai and azure), `replay_reasoning` (bool, for compatible servers that
     want their `reasoning_content` back), `api_version` (azure), `region` and `profile` (bedrock), `project` and
-    `location` (vertex), `script` (path of a script) and `hold_dir` (scripted); the rest are provider options of every
-    model (CORE 17.3)."""
+    `location` (vertex), `script` (path of a script) and `hold_dir` (scripted), `ca_file` (PEM, trusted in
+    addition); the rest are provider options of every model (CORE 17.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +73,7 @@ class ProvidersSettings:
     """For titles; empty = the large one."""
     providers: tuple[ProviderSettings, ...] = ()
     """In the order of the file."""
+    refresh_prices: bool = False
+    """May the published price list be read, once a day?"""
     probe_local: bool = True
     """May ports of well-known local servers on 127.0.0.1 be asked when nothing else is configured?"""

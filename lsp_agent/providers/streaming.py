@@ -19,9 +19,7 @@ from lsp_agent.providers.sse import SseDecoder, SseEvent
 if TYPE_CHECKING:
     import httpx2
 
-CONNECT_TIMEOUT_S = 15.0
 _DRAIN_S = 0.05
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _TEXTS = (TextDelta, ReasoningDelta, ToolCallDelta)
 _EXPLANATION_BYTES = 65_536
 _AHEAD_BYTES = 262_144
@@ -71,19 +69,6 @@ def request_headers(request: Request) -> dict[str, str]:
         headers["x-session-id"] = request.session_hash
         headers["x-session-affinity"] = request.session_hash
     return headers
-
-
-def local_http_client(base_url: str) -> "httpx2.AsyncClient | None":
-    """A client for a server on this machine, which no proxy of the environment may get between; None for all others."""
-    import httpx2
-
-    url = httpx2.URL(base_url)
-    if url.host not in _LOOPBACK:
-        return None
-    timeout = httpx2.Timeout(None, connect=CONNECT_TIMEOUT_S)
-    # plain HTTP needs no certificates, which take a while to load
-    limits = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
-    return httpx2.AsyncClient(timeout=timeout, limits=limits, trust_env=False, verify=url.scheme != "http")
 
 
 async def answer(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from lsp_agent.server.command_news import is_of_a_command, tell_commands
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.server import AgentServer, Notify
 
@@ -19,8 +20,12 @@ def _did_close(_: AgentServer, connection: Connection, params: Mapping[str, Any]
     connection.documents.did_close(params)
 
 
-def _did_save(_: AgentServer, connection: Connection, params: Mapping[str, Any]) -> None:
+def _did_save(server: AgentServer, connection: Connection, params: Mapping[str, Any]) -> None:
     connection.documents.did_save(params)
+    document = params.get("textDocument")
+    uri = document.get("uri") if isinstance(document, Mapping) else None
+    if isinstance(uri, str) and is_of_a_command(uri):
+        _tell_commands(server)
 
 
 def _did_focus(_: AgentServer, connection: Connection, params: Mapping[str, Any]) -> None:
@@ -41,6 +46,12 @@ def _did_change_folders(server: AgentServer, _: Connection, params: Mapping[str,
         return
     added, removed = (_uris(event.get(name)) for name in ("added", "removed"))
     server.boot.core.change_folders(added, removed)
+    _tell_commands(server)
+
+
+def _tell_commands(server: AgentServer) -> None:
+    if server.boot.core is not None:
+        _ = server.spawn(tell_commands(server.boot.core), "commands")
 
 
 def _uris(folders: Any) -> list[str]:

@@ -18,6 +18,7 @@ from lsp_agent.protocol.runs import CancelParams, QueueParams, RunParams, Status
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.core import Core
 from lsp_agent.server.frozen import FrozenDocuments
+from lsp_agent.server.provided import providers_of
 from lsp_agent.server.server import AgentServer
 from lsp_agent.wire.request import Request
 from lsp_agent.workspace.attachments import AttachmentContext, resolve_attachments
@@ -31,7 +32,7 @@ def run(server: AgentServer, connection: Connection, request: Request) -> None:
         prompt=content.prompt,
         session_id=params.session_id,
         run_id=params.run_id,
-        attachments=attachments_of(server, connection, content),
+        attachments=attachments_of(server, connection, content, params.session_id),
         expand=expansion_of(server.core(), content.prompt),
         when_busy=params.when_busy,
         options=content.options,
@@ -51,7 +52,7 @@ def steer(server: AgentServer, connection: Connection, request: Request) -> None
     submission = Submission(
         prompt=content.prompt,
         session_id=params.session_id,
-        attachments=attachments_of(server, connection, content),
+        attachments=attachments_of(server, connection, content, params.session_id),
         expand=expansion_of(server.core(), content.prompt),
         content_hash=content.content_hash,
         subscriber=connection.subscriber,
@@ -131,7 +132,7 @@ def expansion_of(core: Core, prompt: str) -> Callable[[], Awaitable[str]] | None
     return lambda: core.context.commands.expand(prompt)
 
 
-def attachments_of(server: AgentServer, connection: Connection, content: Submitted) -> Any:
+def attachments_of(server: AgentServer, connection: Connection, content: Submitted, session_id: str | None) -> Any:
     """What reads the attachments, with the open documents as they are now; None when there are none."""
     if not content.attachments:
         return None
@@ -139,7 +140,9 @@ def attachments_of(server: AgentServer, connection: Connection, content: Submitt
     frozen = FrozenDocuments(connection.documents, items)
 
     async def resolve() -> tuple[AttachmentPart, ...]:
-        return await resolve_attachments(items, AttachmentContext(frozen, server.core().workspace))
+        core = server.core()
+        context = AttachmentContext(frozen, core.workspace, providers=providers_of(core, session_id))
+        return await resolve_attachments(items, context)
 
     return resolve
 

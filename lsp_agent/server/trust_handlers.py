@@ -5,6 +5,7 @@ from typing import Any
 from lsp_agent.domain.errors import RequestRejected
 from lsp_agent.protocol.catalogs import TrustGetParams, TrustSetParams
 from lsp_agent.protocol.decode import decode
+from lsp_agent.server.command_news import with_news
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.server import AgentServer, Handle
 from lsp_agent.wire.request import Request
@@ -23,7 +24,8 @@ def set_(server: AgentServer, connection: Connection, request: Request) -> Any:
         raise RequestRejected(
             "CapabilityMissing", "only a client that can ask a person may trust", capability="ui.permission"
         )
-    return server.core().trust.set(params.root, params.trusted)
+    core = server.core()
+    return with_news(core, lambda: core.trust.set(params.root, params.trusted))
 
 
 REQUESTS: dict[str, Handle] = {"agent/trust/get": get, "agent/trust/set": set_}

@@ -11,7 +11,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lsp_agent.domain.errors import WorkspaceError
 from lsp_agent.subagents.definitions import MAX_BYTES, Definition, parse
+from lsp_agent.workspace.paths import real_path
 
 _log = logging.getLogger(__name__)
 
@@ -97,15 +99,17 @@ class Library:
             if len(found) == MAX_FILES or path in found:
                 continue
             try:
-                real = path.resolve(strict=True)
-                status = real.stat()
+                real = real_path(path)
                 if scope == "project" and not self._admits(real):
                     continue
+                status = real.stat()
                 if not stat.S_ISREG(status.st_mode):
                     continue
                 state = (status.st_ino, status.st_size, status.st_mtime_ns)
                 before = known.get(path)
                 found[path] = before if before and before[0] == state else (state, _load(path, real, scope))
+            except WorkspaceError:
+                continue  # its links keep changing
             except OSError as error:
                 found[path] = ((0, 0, 0), Problem(str(path), error.strerror or "it cannot be read"))
         return found

@@ -102,11 +102,16 @@ class Runner:
         limits: ChildLimits | None = None,
         live_mode: Callable[[str], str | None] = same_mode,
         end_session: Callable[[str], Awaitable[None]] = nothing_left,
+        context: Callable[[Run], Awaitable[Sequence[str]]] = no_context,
     ) -> None:
-        """`live_mode`: a session's mode as the user has set it by now. `end_session`: ends a session's commands."""
+        """`live_mode`: a session's mode as the user has set it by now. `end_session`: ends a session's commands.
+
+        `context`: what a sub-agent is given of the blocks of its caller's prompt; asking for it must use nothing up.
+        """
         self._limits = limits or ChildLimits()
         self._live_mode = live_mode
         self._end_session = end_session
+        self._context = context
         self._world: tuple[TurnServices, Children] | None = None
         self._turns: dict[str, TurnRunner] = {}
         """By session, of the children that run now."""
@@ -202,7 +207,7 @@ class Runner:
             return replace(services.limits(), tool_cleanup_s=tighter.tool_cleanup_s, cleanup_s=tighter.cleanup_s)
 
         async def caller_context(_run: Run) -> Sequence[str]:
-            return await services.context(context.run)
+            return await self._context(context.run)
 
         def options(_session: Session) -> Mapping[str, Any]:
             return {"mode": self._mode(assignment, context)}

@@ -8,7 +8,7 @@ because the key may stand on a line that did not change. When in doubt it is a r
 
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -68,6 +68,7 @@ _MARKUP_FORMS = tuple([re.compile(pattern, re.IGNORECASE) for pattern in _MARKUP
 _CONTAINER_FORMS = tuple([re.compile(pattern, re.IGNORECASE) for pattern in _CONTAINERS])
 _ADDRESS = re.compile(_URL, re.IGNORECASE)
 _TARGET = re.compile(rf"\]\({_GAP}<?({_URL})", re.IGNORECASE)
+_MARK = re.compile(r"!\[|\n(?=\n)")
 _IMAGE_REACH = 10_000
 """Characters before a markdown target in which a `![` makes it an image."""
 _ESCAPE = re.compile(r"\\(?:u\{?([0-9a-fA-F]{4,6})\}?|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|(/))")
@@ -131,17 +132,24 @@ def _references(text: str, forms: Iterable[re.Pattern[str]]) -> set[str]:
             if form in _CONTAINER_FORMS:
                 found.update([address for match in form.finditer(reading) for address in _ADDRESS.findall(match[1])])
             elif form is _TARGET:
-                found.update([match[1] for match in form.finditer(reading) if _is_image(reading, match.start())])
+                found.update(_images(reading))
             else:
                 found.update([match[1] for match in form.finditer(reading)])
     addresses = {address.rstrip(",;") for address in found}
     return {address for address in addresses if not _HARMLESS.fullmatch(address)}
 
 
-def _is_image(text: str, end: int) -> bool:
-    reach = max(end - _IMAGE_REACH, 0)
-    start = max(text.rfind("\n\n", reach, end), reach)
-    return text.find("![", start, end) >= 0
+def _images(text: str) -> Iterator[str]:
+    """Targets with a `![` before them in the same paragraph, within reach. One pass: a long file has many targets."""
+    marks = _MARK.finditer(text)
+    mark = next(marks, None)
+    image = -1
+    for match in _TARGET.finditer(text) if mark is not None else ():
+        while mark is not None and mark.start() < match.start():
+            image = mark.start() if mark[0] == "![" else -1
+            mark = next(marks, None)
+        if image >= max(match.start() - _IMAGE_REACH, 0):
+            yield match[1]
 
 
 def _unescaped(found: re.Match[str]) -> str:

@@ -69,8 +69,10 @@ SAMPLES = {
     "changes_update": {"files": FILES},
     "session_info_update": {"title": "New"},
     "config_option_update": {"options": [{"optionId": "mode", "name": "Mode", "value": "ask", "choices": ["ask"]}]},
-    "available_commands_update": {"commands": []},
-    "mcp_update": {"servers": []},
+    "available_commands_update": {
+        "availableCommands": [{"name": "init", "description": "Look around", "input": {"hint": "x"}}]
+    },
+    "mcp_update": {"name": "docs", "type": "stdio", "state": "connected", "error": None, "tools": 2},
     "auth_update": {},
     "compaction_update": {"status": "completed", "messageId": "m9"},
     "notice": {"level": "warning", "code": "retry", "message": "again in 5 s"},

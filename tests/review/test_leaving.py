@@ -68,7 +68,7 @@ async def full(world: World, servers: int = 2) -> tuple[Client, str]:
     script = world.home / "stubborn.py"
     script.write_text(STUBBORN)
     blocks = [
-        f'[mcp.s{number}]\ncommand = {json.dumps([sys.executable, str(script), str(world.home / f"up{number}")])}\n'
+        f"[mcp.s{number}]\ncommand = {json.dumps([sys.executable, str(script), str(world.home / f'up{number}')])}\n"
         "sandbox = false"
         for number in range(servers)
     ]

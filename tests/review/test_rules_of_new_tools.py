@@ -57,3 +57,10 @@ def test_allowing_to_fetch_allows_neither_research_nor_downloads():
 def test_allowing_every_command_opens_no_network():
     policy = Policy(allow=["bash"])
     assert decided(policy, *fetch("bash", "https://anywhere.example/"), mode="ask") is Effect.ASK
+
+
+def test_where_nothing_may_be_edited_nothing_is_saved_either():
+    ask = PermissionAsk("download", "download", "Save it", {"type": "url", "url": "https://a.example/x"}, "/w/src/x.py")
+    for rule in ("edit:src/**", "edit", "download:src/**", "edit:/w/src/*"):
+        assert Policy(deny=[rule]).decide_ask(ask, "full-auto", "src/x.py", None).effect is Effect.DENY
+    assert Policy(deny=["edit:other/**"]).decide_ask(ask, "full-auto", "src/x.py", None).effect is Effect.ALLOW

@@ -76,9 +76,7 @@ async def test_hosts_that_may_be_fetched_without_asking_are_and_others_ask(world
     world.fake.push([tool("download", wish), usage(1, 1)], [text("done"), usage(1, 1)])
     await client.request("agent/run", {"prompt": "go", "runId": "asks"})
     asked = await client.until(
-        lambda m: (
-            m.get("method") == "agent/event" and m["params"]["update"]["sessionUpdate"] == "permission_requested"
-        )
+        lambda m: m.get("method") == "agent/event" and m["params"]["update"]["sessionUpdate"] == "permission_requested"
     )
     assert asked["params"]["update"]["tool"] == "download"
     await client.request("agent/cancel", {"sessionId": asked["params"]["sessionId"]})
@@ -88,7 +86,9 @@ async def test_without_checkpoints_no_command_is_preceded_by_a_snapshot(world: W
     world.configure(permissions='mode = "full-auto"\nallow = ["bash"]', more="[checkpoints]\nenabled = false")
     world.write("a.txt", "x")
     client = await world.start()
-    world.fake.push([tool("bash", {"command": "echo y > a.txt"}), usage(1, 1)], [text("done"), usage(1, 1)])
+    world.fake.push(
+        [tool("bash", {"command": "echo y > a.txt", "description": "write"}), usage(1, 1)], [text("done"), usage(1, 1)]
+    )
     result, _ = await turn(client)
     assert (world.project / "a.txt").read_text() == "y\n"
     found = await client.request("agent/checkpoint/list", {"sessionId": result["sessionId"]})

@@ -237,6 +237,9 @@ class Window:
         chat = self.chat
         chat.locator("#prompt").wait_for()
         self.page.wait_for_function("() => document.activeElement?.tagName === 'IFRAME'")
+        # the frame has the focus before what is in it: keys typed in between would be lost
+        focused = chat.locator("#prompt:focus, .asked :focus")
+        until(lambda: focused.count() > 0, "the prompt or a question has the focus")
         head = chat.locator("#head")
         until(lambda: head.get_attribute("data-server") == "running", lambda: f"the agent runs: {head.inner_text()!r}")
         return chat

@@ -41,15 +41,23 @@ class Latency:
     max_ms: float
 
 
-def typed(window: Any, while_: Callable[[int], bool]) -> tuple[str, Latency]:
-    """Type into the editor, which has the focus, as long as `while_` (given the number of keys) says."""
+def typed(window: Any, while_: Callable[[int], bool]) -> tuple[str, list[float]]:
+    """Type into the editor, which has the focus, as long as `while_` (given the number of keys) says.
+
+    Returns what was typed, and the milliseconds of every key.
+    """
     window.page.evaluate(_LISTEN)
     text = ""
-    while while_(len(text)) and len(text) < MAX_KEYS:
+    while len(text) < MAX_KEYS and while_(len(text)):
         key = TEXT[len(text) % len(TEXT)]
         window.page.keyboard.press("Space" if key == " " else key)
         text += key
     window.page.wait_for_function("(count) => globalThis.keyLatencies.length >= count", arg=len(text))
-    found = sorted(window.page.evaluate(_TAKE))
+    return text, window.page.evaluate(_TAKE)
+
+
+def summary(latencies: list[float]) -> Latency:
+    """The figures of at least one key."""
+    found = sorted(latencies)
     p95 = found[min(int(len(found) * 0.95), len(found) - 1)]
-    return text, Latency(len(found), round(statistics.median(found), 1), round(p95, 1), round(found[-1], 1))
+    return Latency(len(found), round(statistics.median(found), 1), round(p95, 1), round(found[-1], 1))

@@ -26,6 +26,24 @@ export interface AttachmentPart {
   version?: number | null | undefined;
 }
 
+/** A command; `input.hint` says what may follow its name (as in ACP). */
+export interface AvailableCommand {
+  action?: string | null | undefined;
+  description: string;
+  hint?: string | null | undefined;
+  input?: JsonObject | null | undefined;
+  name: string;
+  problem?: string | null | undefined;
+  source?: string | null | undefined;
+  uri?: string | null | undefined;
+}
+
+/** D. Every command a user can call now. */
+export interface AvailableCommandsUpdate {
+  availableCommands: AvailableCommand[];
+  sessionUpdate: "available_commands_update";
+}
+
 /** The live text of an open document, unsaved edits included; a closed file is read from disk. */
 export interface BufferAttachment {
   range?: Range | null | undefined;
@@ -113,7 +131,9 @@ export interface ChangesUpdate {
 export interface Checkpoint {
   checkpointId: string;
   createdAt: string;
+  kind?: "run" | "command" | "restore" | (string & {}) | undefined;
   messageId?: string | null | undefined;
+  partial?: boolean | undefined;
   runId?: string | null | undefined;
   sessionId: string;
   title?: string | null | undefined;
@@ -139,7 +159,7 @@ export interface CheckpointRestoreParams {
 
 /** `undo_checkpoint_id` is None after a dry run. */
 export interface CheckpointRestoreResult {
-  conflicts: Json[];
+  conflicts: Conflict[];
   undoCheckpointId: string | null;
 }
 
@@ -203,10 +223,12 @@ export interface Conflict {
   current: string | null;
   hunkId: string;
   reason: string;
+  uri?: string | null | undefined;
 }
 
 /** D. The decision was made, by whom ever. */
 export interface DecisionResolved {
+  message?: string | null | undefined;
   outcome: Json;
   requestId: string;
   resolvedBy: string | null;
@@ -283,7 +305,7 @@ export interface EventParams {
   runId?: string | null | undefined;
   seq: number;
   sessionId: string;
-  update: UserMessage | MessageChunk | FullMessage | ToolCallUpdate | ToolChunk | TerminalUpdate | PlanUpdate | UsageUpdate | StateUpdate | QueueUpdate | PermissionRequested | QuestionRequested | DecisionResolved | ChangesUpdate | SessionInfoUpdate | ConfigOptionUpdate | CompactionUpdate | Notice | Resync | OtherUpdate;
+  update: UserMessage | MessageChunk | FullMessage | ToolCallUpdate | ToolChunk | TerminalUpdate | PlanUpdate | UsageUpdate | StateUpdate | QueueUpdate | PermissionRequested | QuestionRequested | DecisionResolved | ChangesUpdate | SessionInfoUpdate | ConfigOptionUpdate | CompactionUpdate | Notice | AvailableCommandsUpdate | McpUpdate | Resync | OtherUpdate;
 }
 
 /** Which events this connection wants. `max_latency_ms`: merge chunks for so long; 0 = as they come. */
@@ -320,6 +342,7 @@ export interface FullMessage {
 /** One contiguous change of a file. */
 export interface Hunk {
   hunkId: string;
+  newRange?: Range | null | undefined;
   newText: string;
   oldText: string;
   range: Range;
@@ -358,11 +381,17 @@ export interface ListParams {
 
 /** An MCP server. */
 export interface McpEntry {
+  changedTools?: string[] | null | undefined;
   error?: string | null | undefined;
   name: string;
+  prompts?: number | undefined;
+  refusedTools?: JsonObject | null | undefined;
+  resources?: number | undefined;
+  sandbox?: string | null | undefined;
   state: string;
-  tools: number;
-  type: string;
+  tools?: number | undefined;
+  type?: string | null | undefined;
+  url?: string | null | undefined;
 }
 
 /** Sorted by name. */
@@ -379,6 +408,22 @@ export interface McpParams {
 /** The rest is told by `mcp_update`; `url` is where a login goes on. */
 export interface McpResult {
   state: string;
+  url?: string | null | undefined;
+}
+
+/** D. One MCP server, as in `agent/mcp/list`; its state is `removed` when it is no longer configured. */
+export interface McpUpdate {
+  changedTools?: string[] | null | undefined;
+  error?: string | null | undefined;
+  name: string;
+  prompts?: number | undefined;
+  refusedTools?: JsonObject | null | undefined;
+  resources?: number | undefined;
+  sandbox?: string | null | undefined;
+  sessionUpdate: "mcp_update";
+  state: string;
+  tools?: number | undefined;
+  type?: string | null | undefined;
   url?: string | null | undefined;
 }
 
@@ -432,6 +477,7 @@ export interface ModelEntry {
   inputUsdPerMtok: number;
   maxOutputTokens: number;
   name: string;
+  notes?: string | null | undefined;
   outputUsdPerMtok: number;
   provider: string;
   reasoningEfforts: string[];
@@ -454,7 +500,7 @@ export interface Notice {
   sessionUpdate: "notice";
 }
 
-/** An update of a later version, or one whose fields are free (`mcp_update`, `auth_update`, …). */
+/** An update of a later version, or one whose fields are free (`auth_update`, …). */
 export interface OtherUpdate {
   sessionUpdate: string;
 }
@@ -613,6 +659,7 @@ export interface QueueResult {
 
 /** D. The whole queue. */
 export interface QueueUpdate {
+  count?: number | null | undefined;
   items: QueueItem[];
   revision: number;
   sessionUpdate: "queue_update";
@@ -878,6 +925,8 @@ export interface SessionInfo {
 
 /** D. What changed of `SessionInfo`; absent = unchanged. */
 export interface SessionInfoUpdate {
+  lastMessageId?: string | null | undefined;
+  messageCount?: number | null | undefined;
   sessionUpdate: "session_info_update";
   title?: string | null | undefined;
   todos?: TodoEntry[] | null | undefined;
@@ -1001,13 +1050,15 @@ export interface TerminalAttachment {
   type: "terminal";
 }
 
-/** A command that runs or ran in the background. */
+/** A command of the model, running or ended. */
 export interface TerminalEntry {
+  background?: boolean | undefined;
   command: string;
+  cwd?: string | null | undefined;
   exitCode?: number | null | undefined;
-  runId?: string | null | undefined;
-  status: string;
+  status: "running" | "completed" | "killed" | (string & {});
   terminalId: string;
+  toolCallId?: string | null | undefined;
 }
 
 /** False when it had ended. */
@@ -1041,21 +1092,31 @@ export interface TerminalReadParams {
   terminalId: string;
 }
 
-/** Output and the offset after it; `truncated` when the start is no longer kept. */
+/** Output from `offset`, and the offset after it; `truncated` when some of what was asked for is not kept. */
 export interface TerminalReadResult {
+  background?: boolean | undefined;
+  command: string;
+  cwd?: string | null | undefined;
+  exitCode?: number | null | undefined;
   nextOffset: number;
-  status: string;
+  offset?: number | undefined;
+  status: "running" | "completed" | "killed" | (string & {});
+  terminalId: string;
   text: string;
+  toolCallId?: string | null | undefined;
   truncated: boolean;
 }
 
-/** D. A background command. */
+/** D. A command of the model, as it starts and as it ends. */
 export interface TerminalUpdate {
+  background?: boolean | null | undefined;
   command?: string | null | undefined;
+  cwd?: string | null | undefined;
   exitCode?: number | null | undefined;
   sessionUpdate: "terminal_update";
-  status?: string | null | undefined;
+  status?: "running" | "completed" | "killed" | (string & {}) | undefined;
   terminalId: string;
+  toolCallId?: string | null | undefined;
 }
 
 /** Text that is in no file. */
@@ -1262,7 +1323,7 @@ export interface ServerNotifications {
   'agent/runComplete': { params: RunCompleteParams };
 }
 
-export type Update = FullMessage | MessageChunk | OtherUpdate | ChangesUpdate | CompactionUpdate | ConfigOptionUpdate | Notice | PermissionRequested | DecisionResolved | PlanUpdate | QuestionRequested | QueueUpdate | Resync | SessionInfoUpdate | StateUpdate | ToolChunk | TerminalUpdate | ToolCallUpdate | UsageUpdate | UserMessage;
+export type Update = FullMessage | MessageChunk | OtherUpdate | AvailableCommandsUpdate | ChangesUpdate | CompactionUpdate | ConfigOptionUpdate | McpUpdate | Notice | PermissionRequested | DecisionResolved | PlanUpdate | QuestionRequested | QueueUpdate | Resync | SessionInfoUpdate | StateUpdate | ToolChunk | TerminalUpdate | ToolCallUpdate | UsageUpdate | UserMessage;
 
 export const UPDATES = [
   'agent_message',

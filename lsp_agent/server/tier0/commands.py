@@ -15,6 +15,7 @@ from lsp_agent.domain.text import Range, TextEdit
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.core import Core
 from lsp_agent.server.frozen import FrozenDocuments
+from lsp_agent.server.provided import providers_of
 from lsp_agent.server.server import AgentServer
 from lsp_agent.server.tier0.choices import Choices
 from lsp_agent.server.tier0.companion import Companion
@@ -136,7 +137,7 @@ class Commands:
         submission = Submission(
             prompt=_prompt(wanted),
             session_id=session_id,
-            attachments=self._attachments(wanted),
+            attachments=self._attachments(wanted, session_id),
             expand=self._expansion(_prompt(wanted)),
             options=RunOptions(),
             subscriber=connection.endpoint if connection.agreed.events else companion,
@@ -144,7 +145,7 @@ class Commands:
         core.agent.run(submission, answer, reject)
         return await accepted
 
-    def _attachments(self, wanted: Mapping[str, Any]) -> Any:
+    def _attachments(self, wanted: Mapping[str, Any], session_id: str | None) -> Any:
         """What the command names, and what the prompt mentions with `@`."""
         from lsp_agent.server.context_handlers import surroundings
 
@@ -156,8 +157,9 @@ class Commands:
         if not items:
             return None
         frozen = FrozenDocuments(self._connection.documents, items)
-        workspace = self._core().workspace
-        return lambda: resolve_attachments(items, AttachmentContext(frozen, workspace))
+        core = self._core()
+        context = AttachmentContext(frozen, core.workspace, providers=providers_of(core, session_id))
+        return lambda: resolve_attachments(items, context)
 
     def _expansion(self, prompt: str) -> Callable[[], Awaitable[str]] | None:
         core = self._core()

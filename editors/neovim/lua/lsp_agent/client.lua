@@ -85,7 +85,7 @@ end
 function M.lsp_config()
   local settings = config.get()
   return {
-    cmd = settings.cmd,
+    cmd = config.command(),
     cmd_env = settings.cmd_env,
     root_dir = function(bufnr, on_dir)
       on_dir(M.root(bufnr))

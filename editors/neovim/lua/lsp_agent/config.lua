@@ -52,6 +52,17 @@ function M.get()
   return current
 end
 
+---The server's command line. When `lsp-agent` is not on the path, the one of the README's set-up is taken.
+---@return string[]
+function M.command()
+  local command = vim.deepcopy(current.cmd)
+  local installed = vim.fs.normalize('~/.lsp-agent/bin/lsp-agent')
+  if command[1] == 'lsp-agent' and vim.fn.executable('lsp-agent') == 0 and vim.fn.executable(installed) == 1 then
+    command[1] = installed
+  end
+  return command
+end
+
 ---Put the user's settings over the defaults. Raises an error that names a setting there is none of.
 ---@param options table?
 function M.set(options)

@@ -4,7 +4,7 @@ local M = {}
 
 ---@param health table
 local function check_server(health)
-  local command = require('lsp_agent.config').get().cmd
+  local command = require('lsp_agent.config').command()
   local program = command[1]
   if vim.fn.executable(program) == 0 then
     return health.error(('server %q is not executable'):format(program), {
