@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 JOBS ?= 2
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types fmt arch unit shell process editors vscode models packages simulate fuzz killloop hostile bench generate check-generated clean
+.PHONY: help install demo test check lint types fmt arch unit shell process editors vscode vscode-bench editors-bench models packages simulate fuzz killloop hostile bench generate check-generated clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -17,7 +17,7 @@ install: .venv/.installed ## the virtual environment with the locked dependencie
 demo: install ## the main job, with no key: a streamed turn with tool calls on an unsaved buffer in Neovim
 	@$(PY) -m tests.demo
 
-test: install packages lint types arch unit shell process editors models simulate fuzz killloop hostile ## everything CI runs
+test: install packages lint types arch unit shell process editors models simulate fuzz killloop hostile vscode ## everything CI runs
 	@scripts/report
 
 check: install lint types arch unit ## the quick lane, under two minutes
@@ -56,8 +56,15 @@ vscode: install ## the VS Code extension in a real VS Code; installs about 1 GB 
 	@scripts/system-packages chromium
 	@scripts/pytest vscode tests/vscode --timeout 900
 
+vscode-bench: install ## VS Code: how soon a key is drawn while 10,000 deltas stream
+	@scripts/system-packages chromium
+	@scripts/pytest vscode-bench -s tests/vscode/bench_latency.py --timeout 300
+
+editors-bench: install ## Neovim: how soon a key is drawn while 10,000 deltas stream
+	@$(PY) -m tests.editors.bench_latency
+
 packages:
-	@scripts/system-packages bubblewrap emacs-nox elpa-eglot vim vim-ale
+	@scripts/system-packages bubblewrap emacs-nox elpa-eglot vim vim-ale tmux chromium strace
 
 simulate: install ## 200,000 seeded schedules of the lane; SCHEDULES=5000000 for more
 	@$(PY) -m tests.simulation --schedules $${SCHEDULES:-200000} --seed $${SEED:-0} --jobs $(JOBS)
@@ -77,6 +84,7 @@ bench: install ## ratios against bare pygls in one run
 
 generate: install ## the checked-in schemas
 	@$(PY) -m lsp_agent schema > docs/protocol.schema.json
+	@$(PY) -m lsp_agent config schema > docs/config.schema.json
 
 clean: ## the environment and caches
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache

@@ -168,6 +168,9 @@ class Calls:
             self._state.durable({"sessionUpdate": "changes_update", "files": list(result.changes)})
         self.stop_turn = self.stop_turn or result.stop_turn
         status = result.status or ("failed" if result.is_error else "completed")
+        discreet = self._state.services.discreet(result.content)
+        if discreet != result.content:
+            result = replace(result, content=discreet)
         hidden = hidden_characters(result.content)
         if hidden:  # whoever wrote them meant them for the model alone (RELIABILITY PI-03)
             metadata = {**result.metadata, "hidden_characters": hidden}

@@ -85,6 +85,8 @@ class TurnServices:
     Bounded in time, never raises.
     """
     hooks: Hooks = NoHooks()
+    discreet: Callable[[str], str] = str
+    """A tool's result without the user's own keys, which no model and no client needs to see."""
     notes: Callable[[str], str] = no_notes
     """What became known of a session's files after the model was told of its edits; given once. By session id."""
     instructions: str = ""

@@ -20,6 +20,7 @@ from lsp_agent.cli.client import Client, RequestFailed, ServerGone, Voice, find_
 from lsp_agent.config.paths import workspace_root
 from lsp_agent.domain.errors import AgentError
 from lsp_agent.store.lock import DataLock
+from lsp_agent.untrusted import clean
 
 HANDSHAKE_S = 30.0
 INTERRUPTED = 130
@@ -222,7 +223,7 @@ class Terminal:
         if self._arguments.yes:
             choice = kinds["allow_once"]
         elif sys.stdin.isatty() and not self._arguments.json:
-            choice = kinds[await asyncio.to_thread(ask_terminal, str(record["title"]))]
+            choice = kinds[await asyncio.to_thread(ask_terminal, shown(record))]
         else:
             choice = kinds["reject_once"]
         outcome = {"type": "selected", "optionId": choice}
@@ -241,6 +242,21 @@ class Terminal:
         if complete["stopReason"] != "end_turn":
             self._voice.say(f"stopped: {complete['stopReason']}")
         return 0
+
+
+def shown(record: Mapping[str, Any]) -> str:
+    """A permission record for a terminal: the whole command, every line that changes, hidden text made visible."""
+    subject = record.get("subject") or {}
+    lines = [str(record["title"])]
+    if record.get("description"):
+        lines.append(str(record["description"]))
+    if subject.get("type") == "command":
+        lines.append(str(subject.get("shown") or subject.get("command", "")))
+    for change in subject.get("changes") or ():
+        for hunk in change.get("hunks", ()):
+            lines += [f"- {line}" for line in str(hunk.get("oldText") or "").splitlines()]
+            lines += [f"+ {line}" for line in str(hunk.get("newText") or "").splitlines()]
+    return "\n".join([clean(line) for line in lines])
 
 
 def ask_terminal(title: str) -> str:

@@ -16,6 +16,7 @@ from lsp_agent.agent.services import TurnServices
 from lsp_agent.agent.sessions import Sessions
 from lsp_agent.changes.service import Changes
 from lsp_agent.clock import SystemClock
+from lsp_agent.composition.discretion import DiscreetEvents, Secrets
 from lsp_agent.composition.language import language
 from lsp_agent.composition.mcp import mcp_servers
 from lsp_agent.composition.settings import editor_facts, engine_settings, provider_settings, turn_limits
@@ -105,7 +106,7 @@ class Rooms:
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
         settled, hub, clock = ground.settled, ground.hub, ground.clock
-        self._secrets: set[str] = set()
+        self._secrets = Secrets(ground.redactor)
         self.providers = self._make_providers()
         self.workspace = OverlayWorkspace(settled.roots, ground.editors)
         attention = Attention(hub)
@@ -122,7 +123,7 @@ class Rooms:
         self.jobs = self._make_jobs()
         self.hooks = self._make_hooks()
         self.mcp = mcp_servers(
-            settled, jobs=self.jobs, hub=hub, editors=ground.editors, clock=clock, keep_secret=self._keep_secret
+            settled, jobs=self.jobs, hub=hub, editors=ground.editors, clock=clock, keep_secret=self._secrets.keep
         )
         self.context = self._make_context()
         self.language = language(settled, ground.editors, self.workspace, self.jobs.sandbox, clock)
@@ -143,22 +144,18 @@ class Rooms:
         if live.current is not before:
             await asyncio.gather(self.mcp.servers.leave_untrusted(), self.language.service.own.leave_untrusted())
 
-    def _keep_secret(self, value: str) -> None:
-        self.ground.redactor.register(value)
-        self._secrets.add(value)
-
     def _make_providers(self) -> ProviderRegistry:
         settled, home = self.ground.settled, state_home(os.environ)
         logins = Logins(
             home / "logins",
             lambda: login_services(provider_settings(settled.config)),
-            on_secret=self._keep_secret,
+            on_secret=self._secrets.keep,
             on_login_due=self._say_login_due,
         )
         return ProviderRegistry(
             lambda: provider_settings(settled.config),
             os.environ,
-            on_secret=self._keep_secret,
+            on_secret=self._secrets.keep,
             prices=Prices(home / "prices.json"),
             logins=logins,
             on_login_due=self._say_login_due,
@@ -176,7 +173,7 @@ class Rooms:
         settled = self.ground.settled
         return shell_jobs(
             lambda: settled.roots.paths,
-            events=self.ground.hub,
+            events=DiscreetEvents(self.ground.hub, self._secrets),
             clock=self.ground.clock,
             hide=(settled.directory, state_home(os.environ), settled.config_dir),
             tier=settled.config.sandbox.tier,
@@ -223,7 +220,7 @@ class Rooms:
         guard = Guard()
         settled.follow(lambda _config: guard.forbid(settled.rules.forbidden_hosts))
         web = make_web(
-            spawner=Spawner(), directory=settled.directory / "web", secrets=lambda: tuple(self._secrets), guard=guard
+            spawner=Spawner(), directory=settled.directory / "web", secrets=self._secrets.values, guard=guard
         )
         return Web(web, settled.config.web.search_url or SEARCH_URL)
 
@@ -287,4 +284,5 @@ class Rooms:
             context=self._context_of,
             hooks=self.hooks,
             notes=self.language.watch.pending_notes,
+            discreet=self._secrets.hide,
         )

@@ -1,5 +1,6 @@
 """The agent, its sessions and its turns, tied together."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,7 +72,7 @@ class World:
             providers=rooms.providers,
             tools=rooms.services.tools,
             close=self._close,
-            preload=rooms.providers.preload,
+            preload=self._preload,
             change_folders=self._change_folders,
             jobs=rooms.jobs,
             trust=TrustService(settled.trust, roots=lambda: self._roots.paths, on_change=self._settings_changed),
@@ -83,6 +84,9 @@ class World:
     async def _settings_changed(self) -> None:
         await self._rooms.refresh()
         self._rooms.mcp.follow(again=True)
+
+    async def _preload(self) -> None:
+        await asyncio.gather(self._rooms.context.git.warm(), self._rooms.providers.preload())
 
     def _change_folders(self, added: Sequence[str], removed: Sequence[str]) -> None:
         self._roots.change(added, removed)

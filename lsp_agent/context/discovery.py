@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from lsp_agent.context.reading import is_there
+
 NAMES = (
     "AGENTS.md", "CLAUDE.md", "CLAUDE.local.md", "GEMINI.md", "CRUSH.md", "CRUSH.local.md", ".cursorrules",
 )  # fmt: skip
@@ -82,7 +84,9 @@ def configured(paths: Iterable[str], base: Path, environ: Mapping[str, str]) -> 
     found: list[Path] = []
     for text in paths:
         path = base / expand_path(text, environ)
-        found += files_below(path, (".md", ".mdc")) if path.is_dir() else [path] if path.is_file() else []
+        found += (
+            files_below(path, (".md", ".mdc")) if is_there(path, directory=True) else [path] if is_there(path) else []
+        )
     return found
 
 
@@ -104,7 +108,7 @@ def _is(look: Callable[[], bool]) -> bool:
 def _walk_names(directory: Path, parts: Sequence[str]) -> Path | None:
     for part in parts:
         name = _names(directory).get(part.casefold())
-        if name is None or not (directory := directory / name).is_dir():
+        if name is None or not is_there(directory := directory / name, directory=True):
             return None
     return directory
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lsp_agent.context.escaping import inner
+from lsp_agent.context.reading import is_there
 from lsp_agent.domain.errors import FileUnreadable
 from lsp_agent.policy.protected import is_secret
 from lsp_agent.shell.sandbox import Confined, Sandbox
@@ -96,6 +97,11 @@ class Git:
                 found = list(await asyncio.gather(*[self._ask(root) for root in roots]))
         return [state for state in found if state is not None]
 
+    async def warm(self) -> None:
+        """Find out what confines git, where it will be asked: the first turn should not wait for that."""
+        if await asyncio.to_thread(self._repositories):
+            await self._sandbox.tier()
+
     async def aclose(self) -> None:
         """Wait for what is still being ended. Bounded by the commands' own end (2.2 s each)."""
         if self._tidying:
@@ -111,7 +117,7 @@ class Git:
         return tuple(marks)
 
     def _repositories(self) -> list[Path]:
-        return [root for root in self._roots() if (root / ".git").exists() and self._trusted(root)][:MAX_ROOTS]
+        return [root for root in self._roots() if is_there(root / ".git") and self._trusted(root)][:MAX_ROOTS]
 
     async def _ask(self, root: Path) -> GitState | None:
         mark = secrets.token_hex(8)
@@ -183,7 +189,7 @@ def _line(text: str) -> str:
 def _git_dir(root: Path) -> Path | None:
     """The repository's directory; of a worktree, where its file `.git` points."""
     path = root / ".git"
-    if path.is_dir():
+    if is_there(path, directory=True):
         return path
     try:
         data, _ = files.read(path, 4096, ".git")

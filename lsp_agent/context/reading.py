@@ -71,3 +71,11 @@ async def _in_time(path: Path, work: Awaitable[T]) -> T:
             return await work
     except TimeoutError as error:
         raise FileUnreadable(path.name, "the disk did not answer in time") from error
+
+
+def is_there(path: Path, *, directory: bool = False) -> bool:
+    """Whether something, or a directory, is at `path`; what cannot be looked at (a name too long) is not there."""
+    try:
+        return path.is_dir() if directory else path.exists()
+    except (OSError, ValueError):
+        return False

@@ -11,6 +11,8 @@ INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
+NOT_INITIALIZED = -32002
+REQUEST_CANCELLED = -32800
 
 CODES: Mapping[str, int] = MappingProxyType(
     {
@@ -21,6 +23,8 @@ CODES: Mapping[str, int] = MappingProxyType(
         "EmptyPrompt": INVALID_PARAMS,
         "Internal": INTERNAL_ERROR,
         "Store": INTERNAL_ERROR,
+        "NotInitialized": NOT_INITIALIZED,
+        "RequestCancelled": REQUEST_CANCELLED,
         "UnsupportedVersion": -31001,
         "AuthRequired": -31002,
         "SessionNotFound": -31003,

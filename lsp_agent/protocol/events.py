@@ -32,6 +32,8 @@ class UserMessage(Wire):
     message_id: str
     content: list[JsonObject]
     attachments: list[JsonObject]
+    synthetic: bool | None = None
+    """True for words of ours to the model, which no user wrote."""
 
 
 class MessageChunk(Wire):

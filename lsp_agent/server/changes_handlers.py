@@ -7,6 +7,7 @@ from lsp_agent.changes.ledger import Checkpoint
 from lsp_agent.changes.review import Review
 from lsp_agent.changes.service import Changes
 from lsp_agent.changes.steps import Conflict
+from lsp_agent.domain.errors import StoreError
 from lsp_agent.protocol import changes as wire
 from lsp_agent.protocol.convert import timestamp
 from lsp_agent.protocol.decode import decode
@@ -41,7 +42,11 @@ def resolve(server: AgentServer, connection: Connection, request: Request) -> An
     targets = [target_of(review, one) for one in params.targets]
 
     async def answer() -> dict[str, Any]:
-        done = await review.resolve(params.session_id, params.action, targets, params.comment)
+        try:
+            done = await review.resolve(params.session_id, params.action, targets, params.comment)
+        except StoreError:
+            await server.core().agent.hub.load(params.session_id)  # SessionNotFound when it was deleted meanwhile
+            raise
         return {"done": list(done.done), "conflicts": [conflict(one) for one in done.conflicts]}
 
     return answer()

@@ -16,7 +16,31 @@ MAX_OUTPUT_CHARS = 100_000
 """Of a command's output the end is attached."""
 MAX_DIFF_CHARS = 500_000
 
+MAX_SESSIONS = 1_000
 Provide = Callable[[Item], Awaitable[str]]
+
+
+class LastChanges:
+    """The run that changed files last, by session: what the mention `@changes` means. Fed by `Hub.listen`."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, str] = {}
+
+    def note(self, session_id: str, update: Mapping[str, Any]) -> None:
+        """An event listener: looks at `changes_update`. Never waits."""
+        if update.get("sessionUpdate") != "changes_update":
+            return
+        hunks = [hunk for file in update["files"] for hunk in file["hunks"] if hunk["state"] == "pending"]
+        run_ids = [hunk["runId"] for hunk in hunks if hunk["runId"] is not None]
+        if run_ids:
+            self._runs.pop(session_id, None)
+            self._runs[session_id] = run_ids[-1]
+        while len(self._runs) > MAX_SESSIONS:
+            del self._runs[next(iter(self._runs))]
+
+    def of(self, session_id: str) -> str | None:
+        """The run's id; None where nothing was changed in this process, or by a run without an id."""
+        return self._runs.get(session_id)
 
 
 def providers_of(core: Core, session_id: str | None) -> Mapping[str, Provide]:

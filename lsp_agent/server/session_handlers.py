@@ -6,6 +6,7 @@ from lsp_agent.protocol import sessions as wire
 from lsp_agent.protocol.decode import decode
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.server import AgentServer, Handle
+from lsp_agent.web.remote_images import defuse
 from lsp_agent.wire.request import Request
 
 
@@ -57,7 +58,13 @@ def fork(server: AgentServer, connection: Connection, request: Request) -> Any:
 def export(server: AgentServer, connection: Connection, request: Request) -> Any:
     """`agent/session/export`."""
     params = decode(wire.SessionExportParams, request.params)
-    return server.core().sessions.export(params.session_id, params.format)
+    return _exported(server, params.session_id, params.format)
+
+
+async def _exported(server: AgentServer, session_id: str, form: str) -> dict[str, Any]:
+    """Markdown is rendered by whoever opens it: no picture in it makes anybody fetch something (RELIABILITY EX-03)."""
+    result = dict(await server.core().sessions.export(session_id, form))
+    return {**result, "text": defuse(result["text"]).text} if form == "markdown" else result
 
 
 def delete(server: AgentServer, connection: Connection, request: Request) -> Any:

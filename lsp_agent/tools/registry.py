@@ -27,9 +27,10 @@ class BuiltinTools:
     """Implements `ports.tools.Tools`.
 
     `disabled`: names that are not offered, asked for before every step. `withhold`: files whose text a search over a
-    directory must not show, because reading them needs permission or is denied (`policy.rules.Policy.withholds`). `changing`: tools that come
-    and go (of MCP servers), asked for before every step; none takes the name of another. `is_open`: files
-    outside the roots that may be viewed without asking. `wrap`: puts something around each tool of ours.
+    directory must not show, because reading them needs permission or is denied (`policy.rules.Policy.withholds`).
+    `changing`: tools that come and go (of MCP servers), asked for before every step; none takes the name of another.
+    `is_open`: files outside the roots that may be viewed without asking. `wrap`: puts something around each tool of
+    ours.
     """
 
     def __init__(

@@ -5,6 +5,7 @@ know is reported too: it may be added freely, but it belongs in the contract the
 """
 
 import json
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from tests.harness.client import Client
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "protocol.schema.json"
 FREE = {"_meta"}
+ENOUGH = 40
+"""Events of one kind that are looked at; a full queue announces itself a thousand times."""
 
 
 class Recording(Client):
@@ -87,10 +90,14 @@ def _options(schema: dict[str, Any]) -> list[dict[str, Any]]:
 def check_contract(client: Client) -> None:
     """Raises AssertionError naming the first message that is not as published."""
     asked = getattr(client, "asked", {})
+    seen: Counter[str] = Counter()
     for message in client.messages:
         method = message.get("method")
         if method == "agent/event":
-            _event(message["params"])
+            kind = message["params"]["update"]["sessionUpdate"]
+            seen[kind] += 1
+            if seen[kind] <= ENOUGH:
+                _event(message["params"])
         elif method == "agent/runComplete":
             _hold(method, document()["methods"][method]["params"]["$ref"], message["params"])
         elif method is None and "result" in message:

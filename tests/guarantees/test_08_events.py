@@ -1,9 +1,8 @@
-"""PROTOCOL 8: the events beside the conversation: names, options, plans, notices, sub-agents, and what a client opts
-out of; over the real process."""
+"""PROTOCOL 8: the events beside the conversation: names, options, plans, notices, sub-agents; over the real process."""
 
 import pytest
 
-from tests.guarantees.world import Shared, World, fresh, idle, refused, turn
+from tests.guarantees.world import Shared, fresh, idle, refused, turn
 from tests.harness.fake_provider import text, tool, usage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -87,23 +86,3 @@ async def test_a_sub_agents_events_name_their_parent_and_its_call(shared: Shared
     assert child not in [one["sessionId"] for one in listed["sessions"]]
     info = await shared.client.request("agent/session/get", {"sessionId": child})
     assert info["parentSessionId"] == session
-
-
-async def test_02_what_a_client_opts_out_of_is_not_sent_and_numbers_stay_whole(world: World):
-    out = ["agent_message_chunk", "usage_update"]
-    client = await world.start(agent={"protocolVersions": [1], "events": {"enabled": True, "optOut": out}})
-    result, done = await turn(client)
-    assert done["text"] == "ok"
-    kinds = {event["update"]["sessionUpdate"] for event in client.events() if "update" in event}
-    assert kinds.isdisjoint(out)
-    assert "agent_message" in kinds
-    await client.request("agent/session/attach", {"sessionId": result["sessionId"], "afterSeq": 0})
-
-
-async def test_02_a_client_without_events_gets_none(world: World):
-    client = await world.start(agent={"protocolVersions": [1], "events": {"enabled": False}})
-    result = await client.request("agent/run", {"prompt": "hello", "runId": "quiet"})
-    found = await client.request("agent/run", {"prompt": "hello", "runId": "quiet"})
-    assert found["sessionId"] == result["sessionId"]
-    await client.request("agent/session/read", {"sessionId": result["sessionId"]})
-    assert client.events() == []

@@ -1257,6 +1257,7 @@ export interface UserMessage {
   content: JsonObject[];
   messageId: string;
   sessionUpdate: "user_message";
+  synthetic?: boolean | null | undefined;
 }
 
 /** No common version. */
@@ -1377,9 +1378,11 @@ export const ERROR_CODES = {
   InvalidParams: -32602,
   InvalidRequest: -32600,
   MethodNotFound: -32601,
+  NotInitialized: -32002,
   Overloaded: -31009,
   ParseError: -32700,
   QueueFull: -31008,
+  RequestCancelled: -32800,
   RevisionConflict: -31012,
   RunMismatch: -31006,
   RunNotFound: -31004,

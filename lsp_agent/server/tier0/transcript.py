@@ -13,6 +13,7 @@ from lsp_agent.domain.errors import AgentError
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.core import Core
 from lsp_agent.server.tier0.folder import Folder
+from lsp_agent.web.remote_images import defuse
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Transcript:
         body = (await self._core.sessions.export(self._session_id, "markdown"))["text"]
         text = body + _tail(self._core.approvals.pending(self._session_id), self._line())
         if text != self._written:
-            await asyncio.to_thread(self._folder.write_transcript, self._session_id, text)
+            await asyncio.to_thread(self._folder.write_transcript, self._session_id, defuse(text).text)
             self._written = text
 
     async def _follow(self) -> None:
