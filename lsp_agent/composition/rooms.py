@@ -39,6 +39,7 @@ from lsp_agent.providers.prices_file import Prices
 from lsp_agent.providers.registry import ProviderRegistry
 from lsp_agent.server.editor import ConnectedEditors
 from lsp_agent.server.negotiation import Negotiated
+from lsp_agent.server.provided import LastChanges
 from lsp_agent.shell.jobs import Jobs
 from lsp_agent.shell.spawner import Spawner
 from lsp_agent.store.sqlite import SqliteStore
@@ -125,6 +126,8 @@ class Rooms:
         self.mcp = mcp_servers(
             settled, jobs=self.jobs, hub=hub, editors=ground.editors, clock=clock, keep_secret=self._secrets.keep
         )
+        self._last_changes = LastChanges()
+        hub.listen(self._last_changes.note)
         self.context = self._make_context()
         self.language = language(settled, ground.editors, self.workspace, self.jobs.sandbox, clock)
         self.modes = LiveModes()
@@ -211,6 +214,7 @@ class Rooms:
                 ),
                 instructions=self.mcp.servers.instructions,
                 prompts=self.mcp.servers,
+                last_run=self._last_changes.of,
                 terminals=lambda session_id: self.jobs.terminals(session_id)["terminals"],
             )
         )

@@ -71,7 +71,10 @@ def search_path(path: str, roots: Iterable[Path]) -> list[str]:
     for entry in (*path.split(":"), *_SYSTEM_PATH):
         if not entry.startswith("/") or ".." in entry.split("/") or entry in found:
             continue
-        real = Path(entry).resolve()
+        try:
+            real = Path(entry).resolve()
+        except (OSError, RuntimeError):  # a link that leads to itself
+            continue
         if real.is_dir() and not any(real.is_relative_to(root) for root in inside if root != Path("/")):
             found.append(entry)
     return found

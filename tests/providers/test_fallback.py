@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lsp_agent.agent.fallback import wants_other_model
 
+from lsp_agent.agent.fallback import wants_other_model
 from lsp_agent.domain.errors import ProviderError
 from lsp_agent.domain.model import Model
 from tests.guarantees.conftest import new_world

@@ -101,7 +101,12 @@ def client(place: Place, ui: str, changes: list[bool]):
         changes.append(True)
 
     service = TrustService(place.store, roots=lambda: place.roots, on_change=changed)
-    server = SimpleNamespace(core=lambda: SimpleNamespace(trust=service))
+
+    async def no_commands() -> list[object]:
+        return []
+
+    context = SimpleNamespace(commands=SimpleNamespace(find=no_commands))
+    server = SimpleNamespace(core=lambda: SimpleNamespace(trust=service, context=context))
     connection = SimpleNamespace(agreed=SimpleNamespace(permission_ui=ui))
 
     async def ask(method: str, **params):
