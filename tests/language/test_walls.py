@@ -21,7 +21,7 @@ NOSY = Path(__file__).with_name("nosy_server.py")
 
 @pytest.mark.parametrize("tier", ["bubblewrap", "landlock", "none"])
 async def test_a_language_server_stays_within_its_walls(tmp_path, tier):
-    python = Path(sys.executable)
+    python = Path(sys.executable).resolve()  # a clone below /tmp is not seen in a sandbox
     root, outside, home = (tmp_path / name for name in ("w", "outside", "home"))
     for directory in (root / ".git/hooks", outside, home / ".ssh"):
         directory.mkdir(parents=True)
@@ -44,7 +44,7 @@ async def test_a_language_server_stays_within_its_walls(tmp_path, tier):
         roots=lambda: [root],
         trusted=lambda path: True,
         walls=sandbox_walls(sandbox, home=home, hide=(), **walls),
-        catalog=[ServerSpec("nosy", (python.name, str(NOSY), *told), {".x": "x"}, "x")],
+        catalog=[ServerSpec("nosy", (python.name, "-c", NOSY.read_text(), *told), {".x": "x"}, "x")],
     )
     try:
         clients = await own.clients(root / "a.x", 20)

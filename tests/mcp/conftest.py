@@ -24,6 +24,8 @@ from lsp_agent.shell.spawner import Spawner
 from tests.tools.doubles import World, make_world
 
 HERE = Path(__file__).parent
+PYTHON = str(Path(sys.executable).resolve())
+"""The interpreter below the virtual environment, which may lie where a sandbox shows nothing."""
 QUICK = Timing(backoff_s=(0.05, 0.1, 0.1), breaker_rest_s=30.0)
 
 
@@ -112,8 +114,9 @@ class Room:
 
 
 def chaos(*words: str, **more: Any) -> dict[str, Any]:
-    """A block for the chaos server; started with the interpreter of the system, which is in every sandbox."""
-    return {"command": [sys.executable, "-I", str(HERE / "chaos_server.py"), *words], **more}
+    """A block for the chaos server. Its text goes along: a clone below /tmp is not seen in a sandbox."""
+    source = (HERE / "chaos_server.py").read_text()
+    return {"command": [PYTHON, "-I", "-c", source, *words], **more}
 
 
 async def until(condition: Callable[[], Any], tell: Callable[[], Any] = lambda: "", within: float = 10.0) -> None:

@@ -14,7 +14,10 @@ from lsp_agent.domain.model import Model
 from lsp_agent.shell.sandbox import TIERS
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
-PLACE = Path(__file__).parents[2] / ".cache" / "mcp-servers"
+_REPOSITORY = Path(__file__).parents[2]
+# a sandbox shows nothing below /tmp: a clone that lies there keeps the servers in the user's cache
+_HIDDEN = _REPOSITORY.is_relative_to("/tmp")
+PLACE = (Path.home() / ".cache/lsp-agent-tests" if _HIDDEN else _REPOSITORY / ".cache") / "mcp-servers"
 VERSION = "2026.8.31"
 NAMES = ("server-filesystem", "server-everything")
 

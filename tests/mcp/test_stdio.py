@@ -4,13 +4,12 @@ import asyncio
 import json
 import os
 import stat
-import sys
 from pathlib import Path
 
 import pytest
 
 from lsp_agent.shell.sandbox import TIERS
-from tests.mcp.conftest import chaos, processes_with, until
+from tests.mcp.conftest import PYTHON, chaos, processes_with, until
 
 
 async def test_a_program_is_started_its_tools_are_offered_and_called(room):
@@ -93,7 +92,7 @@ async def test_MC_06_a_sandboxed_server_has_no_network_unless_its_block_says_so(
         "    print('REACHED', file=sys.stderr)\n"
         "except OSError:\n    print('REFUSED', file=sys.stderr)\n"
     )
-    command = [sys.executable, "-I", "-c", code, str(port)]
+    command = [PYTHON, "-I", "-c", code, str(port)]
     async with listener:
         await room.start(no={"command": command}, yes={"command": command, "network": True}, wait_for="error")
         assert "REFUSED" in room.entry("no")["error"]
