@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lsp_agent.composition.settings import provider_settings
 from lsp_agent.config.load import load_config
-from lsp_agent.config.paths import state_home
+from lsp_agent.config.paths import common_state
 from lsp_agent.config.sections import Config
 from lsp_agent.domain.errors import AgentError
 from lsp_agent.providers.oauth import Prompt
@@ -68,4 +68,4 @@ def _logins() -> Logins:
 
 
 def _directory() -> Path:
-    return state_home(os.environ) / LOGINS_NAME
+    return common_state(os.environ) / LOGINS_NAME

@@ -22,7 +22,7 @@ from lsp_agent.composition.mcp import mcp_servers
 from lsp_agent.composition.settings import editor_facts, engine_settings, provider_settings, turn_limits
 from lsp_agent.composition.settled import Settled
 from lsp_agent.composition.shell import shell_jobs
-from lsp_agent.config.paths import state_home
+from lsp_agent.config.paths import common_state, state_home
 from lsp_agent.context.assembly import ContextSettings, ContextWorld, WorkspaceContext
 from lsp_agent.domain.run import Run
 from lsp_agent.domain.session import Session
@@ -148,7 +148,7 @@ class Rooms:
             await asyncio.gather(self.mcp.servers.leave_untrusted(), self.language.service.own.leave_untrusted())
 
     def _make_providers(self) -> ProviderRegistry:
-        settled, home = self.ground.settled, state_home(os.environ)
+        settled, home = self.ground.settled, common_state(os.environ)
         logins = Logins(
             home / "logins",
             lambda: login_services(provider_settings(settled.config)),

@@ -29,6 +29,12 @@ def state_home(env: Mapping[str, str]) -> Path:
     return _xdg(env, "XDG_STATE_HOME", ".local/state") / "lsp-agent"
 
 
+def common_state(env: Mapping[str, str]) -> Path:
+    """Where state lies that all workspaces share (logins, prices): the named directory, else `state_home`."""
+    named = Path(env.get("LSP_AGENT_DATA_DIR") or "")
+    return named if named.is_absolute() else state_home(env)
+
+
 def data_dir(env: Mapping[str, str], root: Path) -> Path:
     """The directory of state for a workspace: `$LSP_AGENT_DATA_DIR`, else one of its own below `state_home`.
 

@@ -116,8 +116,8 @@ def test_ask_answer_by_key_and_undo(tmp_path: Path, workspace: Path) -> None:
         assert [tool["status"] for message in model["messages"] for tool in message["tools"]] == ["completed"] * 2
         assert model["messages"][3]["text"] == "Done: it says **hello** now."
         nvim.until(lambda: nvim.view()["state"] == "idle")
-        assert record["title"] in "\n".join(nvim.chat().splitlines())
-        assert "allow once" in nvim.chat()
+        nvim.until(lambda: record["title"] in "\n".join(nvim.chat().splitlines()))
+        nvim.until(lambda: "allow once" in nvim.chat())
         assert len(nvim.completes()) == 1
 
 
@@ -220,7 +220,7 @@ def test_sessions_are_listed_renamed_forked_exported_and_configured(tmp_path: Pa
         nvim.api.command("Agent sessions")
         nvim.until(lambda: nvim.view().get("sessionId") == first)
         assert len(nvim.lua("return Listed")) == 2
-        assert "The first" in nvim.chat()
+        nvim.until(lambda: "The first" in nvim.chat())
         nvim.api.command("Agent export")
         nvim.until(lambda: nvim.text().startswith("# The first"))
         assert "Yes." in nvim.text()

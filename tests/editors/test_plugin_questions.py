@@ -73,7 +73,7 @@ def result(nvim: PluginNvim) -> str:
 def test_a_digit_in_the_chat_answers_and_is_a_count_again_afterwards(editor: Any) -> None:
     nvim = editor(asking([DATABASE]))
     nvim.until(lambda: waiting(nvim) and "### Question: Which database?" in nvim.chat())
-    assert "- `1` Postgres — a server\n- `2` SQLite\n- `<CR>` Answer in a form" in nvim.chat()
+    nvim.until(lambda: "- `1` Postgres — a server\n- `2` SQLite\n- `<CR>` Answer in a form" in nvim.chat())
     assert "1 to answer" in nvim.lua("return require('lsp_agent').statusline()")
     nvim.focus_chat()
     nvim.api.input("2")
@@ -86,7 +86,7 @@ def test_a_digit_in_the_chat_answers_and_is_a_count_again_afterwards(editor: Any
 def test_several_questions_are_answered_in_one_form(editor: Any) -> None:
     nvim = editor(asking([DATABASE, TESTS, PARTS, NAME]))
     nvim.until(lambda: waiting(nvim) and "### Question" in nvim.chat())
-    assert "- Which parts? (The API / The CLI)" in nvim.chat()
+    nvim.until(lambda: "- Which parts? (The API / The CLI)" in nvim.chat())
     nvim.focus_chat()
     nvim.api.input("<CR>")
     nvim.until(lambda: "Send the answer" in nvim.text())
@@ -121,7 +121,7 @@ def test_two_forms_wait_at_once_and_the_one_at_the_cursor_is_meant(editor: Any) 
     assert [record["message"] for record in waiting(nvim)] == ["Which database?"]
     nvim.api.input("d")
     nvim.until(nvim.completes)
-    assert "⊘ decline: Which database?" in nvim.chat()
+    nvim.until(lambda: "⊘ decline: Which database?" in nvim.chat())
 
 
 def test_by_vim_ui_when_the_user_prefers_that(editor: Any) -> None:
@@ -152,7 +152,7 @@ def test_a_cancelled_run_takes_its_form_away(editor: Any) -> None:
     nvim.lua("require('lsp_agent.chat').here():stop()")
     nvim.until(nvim.completes)
     nvim.until(lambda: "Send the answer" not in nvim.text())
-    assert "⊘ cancelled: Which database?" in nvim.chat()
+    nvim.until(lambda: "⊘ cancelled: Which database?" in nvim.chat())
 
 
 def test_a_question_is_still_there_after_attaching_again(editor: Any) -> None:

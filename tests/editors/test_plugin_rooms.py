@@ -120,7 +120,7 @@ def test_a_sub_agent_is_seen_in_the_tool_call_it_works_for(tmp_path: Path, works
         assert len(done) == 1
         assert "It defines first." in done[0]["text"]
         nvim.until(lambda: "▸ ✔ `agent`" in nvim.chat())
-        assert "  ╎ It defines first." in nvim.chat()
+        nvim.until(lambda: "  ╎ It defines first." in nvim.chat())
 
 
 def test_children_of_children_are_shown_at_the_top(tmp_path: Path, workspace: Path) -> None:

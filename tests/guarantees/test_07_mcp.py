@@ -1,5 +1,6 @@
 """PROTOCOL 7 and 8: servers of the Model Context Protocol as a client sees them, over the real process."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -25,8 +26,8 @@ async def listed(client):
 
 
 async def test_servers_are_listed_restarted_and_their_states_told_to_every_session(world: World):
-    command = [sys.executable, "-I", str(CHAOS)]
-    more = f'[mcp.chaos]\ncommand = {command!r}\n[mcp.broken]\ncommand = ["/nowhere/at/all"]'.replace("'", '"')
+    command = [str(Path(sys.executable).resolve()), "-I", "-c", CHAOS.read_text()]  # also seen from a clone in /tmp
+    more = f'[mcp.chaos]\ncommand = {json.dumps(command)}\n[mcp.broken]\ncommand = ["/nowhere/at/all"]'
     world.configure(more=more, permissions='mode = "ask"')
     client = await world.start(initialize=False)
     client.handlers["window/showMessageRequest"] = lambda params: params["actions"][0]

@@ -205,10 +205,10 @@ async def test_a_prompt_beyond_the_window_is_a_context_overflow(smollm, tmp_path
 @pytest.mark.real_model
 @pytest.mark.timeout(240)
 async def test_without_the_key_the_port_answers_nobody(smollm, tmp_path):
-    import httpx
+    import httpx2
 
     made, provider, model = embedded(tmp_path, smollm)
-    async with made.lease(model) as endpoint, httpx.AsyncClient(trust_env=False) as client:
+    async with made.lease(model) as endpoint, httpx2.AsyncClient(trust_env=False) as client:
         assert endpoint.base_url.startswith("http://127.0.0.1:")
         body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
         assert (await client.post(f"{endpoint.base_url}/chat/completions", json=body)).status_code == 401

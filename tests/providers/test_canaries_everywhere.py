@@ -76,7 +76,7 @@ def plant(world: World, keys: Canaries) -> dict[str, str]:
     world.configure(limits="retries = 0", more="\n".join(blocks))
     told = world.config.read_text().replace('api_key = "$FAKE_KEY"', f'api_key = "$FAKE_KEY"\n{headers}', 1)
     world.config.write_text(told)
-    logins = world.home / ".local" / "state" / "lsp-agent" / "logins"
+    logins = world.home / "data" / "logins"
     logins.mkdir(mode=0o700, parents=True)
     login = {"access": keys.one(), "refresh": keys.one(), "obtained_s": 0, "expires_s": 0, "address": ""}
     (logins / "copilot.json").write_bytes(orjson.dumps(login))
@@ -115,10 +115,14 @@ def seen_of(process: psutil.Process) -> str:
 async def watch(client: Client, keys: Canaries, found: set[str], until: asyncio.Event) -> int:
     """Look at the process list again and again; how many processes there were."""
     pids: set[int] = set()
+    assert client.process is not None
+    itself = json.dumps([psutil.Process(client.process.pid).cmdline()])[:-1]
     while not until.is_set():
         for process in descendants(client):
             pids.add(process.pid)
             shown = await asyncio.to_thread(seen_of, process)
+            if shown.startswith(itself):
+                continue  # between fork and exec a child still is the server
             # what runs a user's own MCP server gets what the user's file gives it, and that alone
             found.update(key for key in keys.found_in(shown) if "MCP_TOKEN" not in shown)
         assert client.process is not None
@@ -132,7 +136,7 @@ async def watch(client: Client, keys: Canaries, found: set[str], until: asyncio.
 
 def remains(world: World, keys: Canaries) -> dict[str, list[str]]:
     """Files below the home directory that hold a key, without those the test put there."""
-    planted = {world.config, world.home / ".local/state/lsp-agent/logins/copilot.json"}
+    planted = {world.config, world.home / "data/logins/copilot.json"}
     out: dict[str, list[str]] = {}
     for folder, _, names in os.walk(world.home):
         for name in names:
@@ -155,7 +159,7 @@ async def test_EX_13_none_of_200_keys_leaves_the_place_it_was_put(world: World):
 
     # the model looks for them wherever a command can look
     session = None
-    for command in (LOOK, f"{LOOK} > out.txt; sleep 0.3", f"cat {world.config} ~/.local/state/lsp-agent/logins/*"):
+    for command in (LOOK, f"{LOOK} > out.txt; sleep 0.3", f"cat {world.config} {world.home}/data/logins/*"):
         world.fake.push([tool("bash", {"command": command, "description": "look"})], [text("seen"), usage(1, 1)])
         result, done = await turn(client, **({"sessionId": session} if session else {}))
         assert done["stopReason"] == "end_turn", done

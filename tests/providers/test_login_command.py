@@ -43,7 +43,7 @@ async def test_a_login_is_kept_reported_and_forgotten_and_its_token_is_never_sho
     status, said = await lsp_agent(tmp_path, "login", "gate")
     assert status == 0, said
     assert f"{site.url}/enter" in said
-    kept = tmp_path / ".local" / "state" / "lsp-agent" / "logins" / "gate.json"
+    kept = tmp_path / "data" / "logins" / "gate.json"
     assert "access-token-1" in kept.read_text()
     assert kept.stat().st_mode & 0o777 == 0o600
     _, report = await lsp_agent(tmp_path, "doctor", "--offline")
