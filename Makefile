@@ -17,7 +17,7 @@ install: .venv/.installed ## the virtual environment with the locked dependencie
 demo: install ## the main job, with no key: a streamed turn with tool calls on an unsaved buffer in Neovim
 	@$(PY) -m tests.demo
 
-test: install packages lint types arch unit shell process editors models simulate fuzz killloop hostile vscode ## everything CI runs
+test: install packages lint types arch unit shell process editors models simulate fuzz killloop hostile ## everything CI runs
 	@scripts/report
 
 check: install lint types arch unit ## the quick lane, under two minutes
