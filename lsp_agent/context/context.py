@@ -226,6 +226,9 @@ def _problems(rules: Sequence[RuleFile], skills: Sequence[Skill]) -> list[str]:
     )
     found = [f"{file.name}: {file.problem}." for file in rules if file.problem and not file.problem.startswith(quiet)]
     found += [f"skill {skill.name}: {skill.problem}." for skill in skills if _is_worth_telling(skill, quiet)]
+    waiting = [file.name for file in rules if file.problem.startswith(quiet[0])]
+    if waiting:
+        found.insert(0, f"Not obeyed until you trust this folder: {', '.join(waiting[:5])}.")
     return found[:20]
 
 

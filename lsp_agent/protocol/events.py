@@ -200,6 +200,10 @@ class Notice(Wire):
     level: Annotated[str, open_enum("info", "warning", "error")]
     code: str
     message: str
+    files: list[JsonObject] | None = None
+    """Of code `rules`: the files in force, as `agent/rules/list` shows them."""
+    tokens: Count | None = None
+    context_tokens: Count | None = None
 
 
 class Resync(Wire):

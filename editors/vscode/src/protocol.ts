@@ -495,9 +495,12 @@ export interface ModelsListResult {
 /** D. Something the user should know. */
 export interface Notice {
   code: string;
+  contextTokens?: number | null | undefined;
+  files?: JsonObject[] | null | undefined;
   level: "info" | "warning" | "error" | (string & {});
   message: string;
   sessionUpdate: "notice";
+  tokens?: number | null | undefined;
 }
 
 /** An update of a later version, or one whose fields are free (`auth_update`, …). */
