@@ -7,6 +7,7 @@ ETag, bounded in time and bytes, and never waited for. Whatever goes wrong, the 
 
 import asyncio
 import logging
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -141,7 +142,9 @@ class Prices:
         temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary.write_bytes(orjson.dumps(content))
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(orjson.dumps(content))
             temporary.replace(self._path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
