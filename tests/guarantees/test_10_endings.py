@@ -107,7 +107,7 @@ async def test_10_03_accepted_means_durable_even_when_killed_at_once(world: Worl
     again = await world.start()
     listed = await again.request("agent/queue", {"sessionId": session})
     assert [item["runId"] for item in listed["items"]] == runs
-    await again.request("agent/session/attach", {"sessionId": session})
+    await again.request("agent/session/attach", {"sessionId": session, "afterSeq": 0})
     await again.until_complete(runs[-1])
     assert completes(again, session) == [(first, "interrupted"), *[(r, "end_turn") for r in runs]]
 
