@@ -1,22 +1,15 @@
 """The small edits that lead from one text to another, so that an editor keeps cursors, folds and undo where they were.
 
-Whole lines are compared first: common head and tail, lines that both sides hold exactly once, and a line diff of each
-small gap that is left; then every hunk is trimmed to the characters that differ. An edit never begins or ends inside a
-`\\r\\n`, which has no position of its own.
+Whole lines are compared first (`domain.align`), then every hunk is trimmed to the characters that differ. An edit never
+begins or ends inside a `\\r\\n`, which has no position of its own.
 """
 
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
 
+from lsp_agent.domain.align import blocks
 from lsp_agent.domain.text import Position, Range, TextEdit
 from lsp_agent.workspace.lines import LineIndex, count_breaks, split_lines
-
-MAX_GAP_LINES = 200
-"""Lines on either side of a gap between anchors above which it is replaced whole: a line diff is slow at worst."""
-MAX_GAP_CELLS = 2_000
-"""Pairs of equal lines in a gap, which are what makes a line diff slow."""
 
 
 def text_edits(old: str, new: str) -> list[TextEdit]:
@@ -56,61 +49,8 @@ def _hunks(old: str, new: str) -> Iterator[tuple[int, int, int, int]]:
     """Differing spans as offsets: old start, old end, new start, new end; whole lines."""
     old_lines, new_lines = split_lines(old), split_lines(new)
     old_at, new_at = [0, *accumulate(map(len, old_lines))], [0, *accumulate(map(len, new_lines))]
-    done_old, done_new = 0, 0
-    for old_line, new_line in [*_anchors(old_lines, new_lines), (len(old_lines), len(new_lines))]:
-        for i1, i2, j1, j2 in _gap(old_lines[done_old:old_line], new_lines[done_new:new_line]):
-            yield old_at[done_old + i1], old_at[done_old + i2], new_at[done_new + j1], new_at[done_new + j2]
-        done_old, done_new = old_line + 1, new_line + 1
-
-
-def _anchors(old: list[str], new: list[str]) -> list[tuple[int, int]]:
-    """Line numbers of lines that both texts hold exactly once, as many as stand in the same order (patience diff)."""
-    places: dict[str, int] = {}
-    for number, line in enumerate(new):
-        places[line] = -1 if line in places else number
-    seen = Counter(old)
-    return _increasing(
-        [(number, places[line]) for number, line in enumerate(old) if seen[line] == 1 and places.get(line, -1) >= 0]
-    )
-
-
-def _increasing(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The longest run of pairs, in order, whose second numbers grow."""
-    ends: list[int] = []
-    last: list[int] = []
-    before: list[int] = []
-    for number, (_, place) in enumerate(pairs):
-        at = bisect_left(ends, place)
-        ends[at : at + 1] = [place]
-        last[at : at + 1] = [number]
-        before.append(last[at - 1] if at else -1)
-    chain: list[tuple[int, int]] = []
-    number = last[-1] if last else -1
-    while number >= 0:
-        chain.append(pairs[number])
-        number = before[number]
-    return chain[::-1]
-
-
-def _gap(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int, int]]:
-    """What differs between two anchors, as line numbers within the gap."""
-    if not old and not new:
-        return
-    if not _worth_a_diff(old, new):
-        yield 0, len(old), 0, len(new)
-        return
-    import difflib
-
-    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag != "equal":
-            yield i1, i2, j1, j2
-
-
-def _worth_a_diff(old: list[str], new: list[str]) -> bool:
-    if not old or not new or max(len(old), len(new)) > MAX_GAP_LINES:
-        return False
-    counts = Counter(new)
-    return 0 < sum(counts[line] for line in old) <= MAX_GAP_CELLS
+    for i1, i2, j1, j2 in blocks(old_lines, new_lines):
+        yield old_at[i1], old_at[i2], new_at[j1], new_at[j2]
 
 
 def _trimmed(old: str, new: str, old_span: tuple[int, int], new_span: tuple[int, int]) -> tuple[int, int, str]:
