@@ -4,6 +4,7 @@ Takes a query-only connection; every function sees one state of the database.
 """
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 from lsp_agent.domain.message import Message
@@ -41,9 +42,14 @@ def sessions(
 
 
 def messages(
-    connection: Connection, session_id: str, limit: int | None, after: int, from_message: str | None
+    connection: Connection,
+    session_id: str,
+    limit: int | None,
+    after: int,
+    from_message: str | None,
+    message_from: Callable[[rows.Row], Message],
 ) -> tuple[list[Message], str | None]:
-    """A page of a conversation, oldest first."""
+    """A page of a conversation, oldest first. `message_from` decodes a row."""
     key = rows.clean_text(session_id)
     if from_message is not None:
         query = "SELECT position FROM messages WHERE message_id = ? AND session_id = ?"
@@ -55,7 +61,7 @@ def messages(
         (key, after, -1 if limit is None else limit + 1),
     ).fetchall()
     page = found if limit is None else found[:limit]
-    return [rows.message_from(row) for row in page], str(page[-1][-1]) if len(found) > len(page) else None
+    return [message_from(row) for row in page], str(page[-1][-1]) if len(found) > len(page) else None
 
 
 def run(connection: Connection, run_id: str) -> StoredRun | None:

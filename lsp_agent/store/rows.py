@@ -148,10 +148,13 @@ def message_row(message: Message) -> tuple[Any, ...]:
     )
 
 
-def message_from(row: Row) -> Message:
-    """The message of a row. Raises: StoreError for a part nobody knows (nothing is dropped in silence)."""
+def message_from(row: Row, decoded: Sequence[Part] | None = None) -> Message:
+    """The message of a row. `decoded`: its parts, when they are known from this very row.
+
+    Raises: StoreError for a part nobody knows (nothing is dropped in silence).
+    """
     try:
-        parts: list[Part] = [part_from_json(part) for part in decode_json(row[3])]
+        parts = [part_from_json(part) for part in decode_json(row[3])] if decoded is None else list(decoded)
         role = Role(row[2])
     except (ValueError, AttributeError, TypeError) as error:
         raise StoreError(f"message {row[0]!r} cannot be read: {error}") from error

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lsp_agent.ports.changes import JournalEntry
     from lsp_agent.ports.store import Grant, SeenFile, StoredEvent, StoredRun, Write
     from lsp_agent.store.batch import Committed
+    from lsp_agent.store.decoded import DecodedMessages
     from lsp_agent.store.opening import Files
 
 _LOG = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class SqliteStore:
         self._queue = CommitQueue(self._soon, self._commit)
         self._writer: aiosqlite.Connection | None = None
         self._reader: aiosqlite.Connection | None = None
+        self._decoded: DecodedMessages | None = None
         self._is_writer_dead = False
         self._is_damaged = False
         self._committing: asyncio.Task[Committed] | None = None
@@ -120,7 +122,14 @@ class SqliteStore:
         after = rules.parse_message_cursor(cursor)
         page = None if limit is None else rules.page_size(limit)
         return await self._read(
-            partial(reads.messages, session_id=session_id, limit=page, after=after, from_message=from_message)
+            partial(
+                reads.messages,
+                session_id=session_id,
+                limit=page,
+                after=after,
+                from_message=from_message,
+                message_from=self._decoded_messages().message,
+            )
         )
 
     async def run(self, run_id: str) -> StoredRun | None:
@@ -274,6 +283,13 @@ class SqliteStore:
             if isinstance(error, sqlite3.Error) and batch.primary_code(error) in batch.DAMAGE:
                 self._is_damaged = True
             raise batch.store_error(error) from error
+
+    def _decoded_messages(self) -> DecodedMessages:
+        from lsp_agent.store.decoded import DecodedMessages
+
+        if self._decoded is None:
+            self._decoded = DecodedMessages()
+        return self._decoded
 
     async def _close(self) -> None:
         from lsp_agent.store import opening
