@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 JOBS ?= 2
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types fmt arch unit shell process editors vscode vscode-bench editors-bench models packages simulate fuzz killloop hostile bench generate check-generated clean
+.PHONY: help install demo test check lint types fmt arch unit shell process editors vscode vscode-install vscode-bench editors-bench models packages simulate fuzz killloop hostile bench generate check-generated clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -17,7 +17,7 @@ install: .venv/.installed ## the virtual environment with the locked dependencie
 demo: install ## the main job, with no key: a streamed turn with tool calls on an unsaved buffer in Neovim
 	@$(PY) -m tests.demo
 
-test: install packages lint types arch unit shell process editors models simulate fuzz killloop hostile ## everything CI runs
+test: install packages lint types arch unit shell process editors vscode models simulate fuzz killloop hostile ## everything CI runs
 	@scripts/report
 
 check: install lint types arch unit ## the quick lane, under two minutes
@@ -45,7 +45,7 @@ process: install ## the real server as a process
 	@scripts/pytest process tests -m "(process or slow) and not editor and not real_model" -n $(JOBS) --timeout 300 \
 		--ignore tests/shell --ignore tests/vscode
 
-editors: install packages ## real Neovim, Emacs and Vim, one after another
+editors: install packages ## real Neovim, Emacs, Vim and Kate, one after another
 	@scripts/pytest editors tests -m editor --timeout 300 --ignore tests/vscode
 
 models: install ## a real small model plays real turns in the embedded engine; fetches 0.6 GB once
@@ -54,7 +54,11 @@ models: install ## a real small model plays real turns in the embedded engine; f
 
 vscode: install ## the VS Code extension in a real VS Code; installs about 1 GB into .cache
 	@scripts/system-packages chromium
-	@scripts/pytest vscode tests/vscode --timeout 900
+	@scripts/pytest vscode tests/vscode --timeout 900 --ignore tests/vscode/test_install.py
+
+vscode-install: install ## VS Code without a server: installed by the extension's button, with real Python and pip
+	@scripts/system-packages chromium
+	@scripts/pytest vscode-install tests/vscode/test_install.py --timeout 600
 
 vscode-bench: install ## VS Code: how soon a key is drawn while 10,000 deltas stream
 	@scripts/system-packages chromium
@@ -64,7 +68,7 @@ editors-bench: install ## Neovim: how soon a key is drawn while 10,000 deltas st
 	@$(PY) -m tests.editors.bench_latency
 
 packages:
-	@scripts/system-packages bubblewrap emacs-nox elpa-eglot vim vim-ale tmux chromium strace
+	@scripts/system-packages bubblewrap emacs-nox elpa-eglot vim vim-ale kate xvfb xdotool imagemagick dbus tmux chromium strace
 
 simulate: install ## 200,000 seeded schedules of the lane; SCHEDULES=5000000 for more
 	@$(PY) -m tests.simulation --schedules $${SCHEDULES:-200000} --seed $${SEED:-0} --jobs $(JOBS)

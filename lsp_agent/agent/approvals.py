@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lsp_agent.agent.approval_records import Answer, GrantKey, grant_tool, parse_outcome, permission_record
+from lsp_agent.agent.asking_rate import AskingRate
 from lsp_agent.agent.attention import Attention
 from lsp_agent.domain.run import Run
 from lsp_agent.ports.approver import Decision, PermissionAsk
@@ -102,6 +103,7 @@ class Approvals:
         self._refused: dict[str, tuple[str, Counter[tuple[str, str, str]]]] = {}
         """By session: the run, and how often it was refused what."""
         self._surfaces: list[PermissionSurface] = []
+        self._rate = AskingRate()
 
     async def load(self) -> None:
         """Read the grants the user gave for ever."""
@@ -189,7 +191,8 @@ class Approvals:
 
     def _open(self, run: Run, tool_call_id: str, mode: str, ask: PermissionAsk, *, grantable: bool) -> _Pending:
         request_id = self._clock.new_id()
-        ask = replace(ask, description=ask.description or self._warn(ask))
+        sentences = [ask.description or self._warn(ask) or "", self._rate.note(self._clock.monotonic_s())]
+        ask = replace(ask, description=" ".join([sentence for sentence in sentences if sentence]) or None)
         record = permission_record(request_id, run, tool_call_id, ask, grantable=grantable, now_ms=self._clock.now_ms())
         pending = _Pending(record, run, ask, mode, asyncio.get_running_loop().create_future())
         self._pending[request_id] = pending

@@ -161,6 +161,7 @@ class Calls:
             clock=services.clock,
             progress=progress,
             todos=lambda: state.session.todos,
+            called_by=services.called_by,
         )
 
     def _settle(self, call: ToolCallPart, result: ToolResult) -> None:

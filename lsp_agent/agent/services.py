@@ -10,6 +10,7 @@ from typing import Protocol
 from lsp_agent.agent.spending import Spending
 from lsp_agent.domain.run import Run, StopReason
 from lsp_agent.ports.approver import Approver
+from lsp_agent.ports.attachments import NothingOutside, Outside
 from lsp_agent.ports.clock import Clock
 from lsp_agent.ports.events import Events
 from lsp_agent.ports.hooks import Hooks, NoHooks
@@ -89,6 +90,10 @@ class TurnServices:
     """A tool's result without the user's own keys, which no model and no client needs to see."""
     notes: Callable[[str], str] = no_notes
     """What became known of a session's files after the model was told of its edits; given once. By session id."""
+    outside: Outside = NothingOutside()
+    """Reads what the user attached from outside the roots, once they have allowed it."""
+    called_by: Run | None = None
+    """In a sub-agent's turn: the run of the user's that it works for, whose changes its own are."""
     instructions: str = ""
     """What stands first in the system prompt; empty = the coding agent's own. Sub-agents bring theirs."""
     spending: Spending = field(default_factory=Spending)

@@ -7,6 +7,7 @@ place to arrive, clean-up is bounded, and an outcome is returned whatever happen
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from lsp_agent.agent.calling import Calls
@@ -16,6 +17,7 @@ from lsp_agent.agent.costs import context_counters
 from lsp_agent.agent.fallback import announcement, wants_other_model
 from lsp_agent.agent.hooking import NOT_PASSED_ON, WITHHELD, Entry, TurnHooks
 from lsp_agent.agent.live import LiveMessage
+from lsp_agent.agent.outside import settle_attachments
 from lsp_agent.agent.repetition import signature
 from lsp_agent.agent.room import Room
 from lsp_agent.agent.services import TurnControl, TurnServices
@@ -25,7 +27,7 @@ from lsp_agent.agent.titles import TitleTasks, is_prompt
 from lsp_agent.agent.turn_state import TurnState, stored_options
 from lsp_agent.agent.waiting import bounded
 from lsp_agent.domain.errors import ProviderError, StoreError
-from lsp_agent.domain.message import FinishReason, Role
+from lsp_agent.domain.message import FinishReason, Message, Role
 from lsp_agent.domain.model import Model
 from lsp_agent.domain.run import Outcome, Run, RunState, StopReason
 from lsp_agent.domain.session import Session
@@ -122,12 +124,13 @@ class _Turn:
         if waits:
             self._say_running()
         entry = await self._hooks.first_entry(run, is_new=is_first)
-        self._enter(entry)
+        entered = self._enter(entry)
         if not waits:
             self._say_running()
         if not entry.allowed:
             self._answer_withheld()
             return None
+        state.run = replace(run, attachments=tuple(await settle_attachments(state, entered)))
         state.context = await services.context(run)
         if is_first and not run.options.title:
             self._titles.start(session, run.prompt)
@@ -137,21 +140,22 @@ class _Turn:
     def _say_running(self) -> None:
         self.state.durable({"sessionUpdate": "state_update", "state": "running"})
 
-    def _enter(self, entry: Entry) -> None:
+    def _enter(self, entry: Entry) -> Message:
         run = self.state.run
         self._entered = True
-        self._add_prompt(run, entry, SetRunState(run.run_key, RunState.RUNNING))
+        return self._add_prompt(run, entry, SetRunState(run.run_key, RunState.RUNNING))
 
-    def _add_prompt(self, run: Run, entry: Entry, *writes: SetRunState) -> None:
+    def _add_prompt(self, run: Run, entry: Entry, *writes: SetRunState) -> Message:
         state = self.state
         if not entry.allowed:
-            state.put_user(WITHHELD, (), run.message_id, *writes)
+            withheld = state.put_user(WITHHELD, (), run.message_id, *writes)
             state.notice("hook", f"A hook held a prompt back: {entry.reason}")
-            return
+            return withheld
         state.prompts.append(run.prompt)
-        state.put_user(run.prompt, run.attachments, run.message_id, *writes)
+        entered = state.put_user(run.prompt, run.attachments, run.message_id, *writes)
         if entry.context:
             state.put_user(f"Context from the user's hooks:\n{entry.context}", (), None, synthetic=True)
+        return entered
 
     def _answer_withheld(self) -> None:
         """The answer to a prompt that was held back: nobody was asked."""
@@ -171,7 +175,7 @@ class _Turn:
         try:
             while waiting:
                 entry = await self._hooks.entry(waiting[0])
-                self._add_prompt(waiting.pop(0), entry)
+                await settle_attachments(self.state, self._add_prompt(waiting.pop(0), entry))
         finally:
             for run in waiting:
                 self._add_prompt(run, Entry())

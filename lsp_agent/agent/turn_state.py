@@ -226,8 +226,8 @@ class TurnState:
 
     def put_user(
         self, text: str, attachments: Sequence[AttachmentPart], message_id: str | None, *writes: Write, **extra: Any
-    ) -> None:
-        """A user message enters the conversation: history, store and clients in one go."""
+    ) -> Message:
+        """A user message enters the conversation: history, store and clients in one go. Returns the one in history."""
         parts: list[Part] = [TextPart(text)] if text else []
         message = self.new_message(Role.USER, [*parts, *attachments, self.stop_part()], message_id)
         self.history.append(message)
@@ -238,6 +238,7 @@ class TurnState:
             "attachments": [_attachment_json(part) for part in attachments],
         }
         self.durable(update | extra, PutMessage(message.copy()), *writes)
+        return message
 
     def stop_part(self) -> FinishPart:
         """The finish part of a message that is whole when it is made."""

@@ -33,18 +33,18 @@ class Choice:
     refused: Mapping[str, str]
 
 
-def choose(ledger: Ledger, action: str, targets: Iterable[Target]) -> Choice:
-    """What `action` (accept, reject, undo, redo) on `targets` comes to."""
+def choose(ledger: Ledger, action: str, targets: Iterable[Target], *, made_in: str | None = None) -> Choice:
+    """What `action` (accept, reject, undo, redo) on `targets` comes to. `made_in`: only what this sub-agent changed."""
     wanted: dict[str, str] = {}
     already: dict[str, None] = {}
     refused: dict[str, str] = {}
     for target in targets:
         if target.hunk_id is None:
-            group = [hunk for hunk in ledger.hunks.values() if _is_in(hunk, target)]
+            group = [hunk for hunk in ledger.hunks.values() if _is_in(hunk, target) and is_of(hunk, made_in)]
             wanted.update(_group(ledger, action, group))
             continue
         hunk = ledger.hunks.get(target.hunk_id)
-        if hunk is None:
+        if hunk is None or not is_of(hunk, made_in):
             refused[target.hunk_id] = UNKNOWN
         elif action == "accept" and not hunk.is_in_text:
             refused[hunk.hunk_id] = REJECTED_BEFORE
@@ -53,6 +53,11 @@ def choose(ledger: Ledger, action: str, targets: Iterable[Target]) -> Choice:
         else:
             wanted[hunk.hunk_id] = state
     return Choice(wanted, list(already), refused)
+
+
+def is_of(hunk: Hunk, made_in: str | None) -> bool:
+    """Whether a session sees the hunk: all of its own journal, or what it did as a sub-agent (`made_in`)."""
+    return made_in is None or hunk.change.made_in == made_in
 
 
 def _is_in(hunk: Hunk, target: Target) -> bool:

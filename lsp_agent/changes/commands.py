@@ -50,6 +50,8 @@ class Begun:
     scan: Scan
     unsaved: Mapping[Path, str]
     """Texts of open documents that differ from the disk: what the user may save meanwhile."""
+    made_in: str | None = None
+    """The session of the sub-agent that runs it."""
 
 
 class CommandJournal:
@@ -72,7 +74,9 @@ class CommandJournal:
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._running: set[str] = set()
 
-    async def before_command(self, run: Run, tool_call_id: str | None, title: str) -> Begun:
+    async def before_command(
+        self, run: Run, tool_call_id: str | None, title: str, *, made_in: str | None = None
+    ) -> Begun:
         """A checkpoint of every file a command could change, stored when this returns. Raises: StoreError."""
         session_id = run.session_id
         found = await self._scan(session_id)
@@ -93,7 +97,7 @@ class CommandJournal:
         write = PutJournal(session_id, checkpoint_id, "checkpoint", body, now_ms, (manifest,), keeps_conversation=True)
         await self._store.write([write])
         self._running.add(checkpoint_id)
-        return Begun(run, checkpoint_id, tool_call_id, found, self._unsaved(found))
+        return Begun(run, checkpoint_id, tool_call_id, found, self._unsaved(found), made_in)
 
     async def after_command(self, begun: Begun) -> list[dict[str, Any]]:
         """Write down what the command did; the files as in PROTOCOL 6. Raises: StoreError."""
@@ -102,8 +106,7 @@ class CommandJournal:
             now = await self._scan(session_id)
             await self._keep_texts(session_id, now)
             writes = [
-                self._entry(begun.run, begun.tool_call_id, path, before, after)
-                for path, before, after in await self._differences(begun, now)
+                self._entry(begun, path, before, after) for path, before, after in await self._differences(begun, now)
             ]
             return await self._write(session_id, begun.checkpoint_id, writes)
         finally:
@@ -190,10 +193,10 @@ class CommandJournal:
             if before != after and (after is None or saved.get(path) != after)
         ]
 
-    def _entry(self, run: Run, call_id: str | None, path: Path, before: str | None, after: str | None) -> PutJournal:
+    def _entry(self, begun: Begun, path: Path, before: str | None, after: str | None) -> PutJournal:
         kind = "create" if before is None else "delete" if after is None else "edit"
         return change_entry(
-            run,
+            begun.run,
             change_id=self._clock.new_id(),
             path=str(path),
             uri=path_to_uri(path),
@@ -201,9 +204,10 @@ class CommandJournal:
             before=before,
             after=after,
             hunks=hunks_between(before or "", after or "", self._clock.new_id),
-            tool_call_id=call_id,
+            tool_call_id=begun.tool_call_id,
             created_at_ms=self._clock.now_ms(),
             applied=True,
+            made_in=begun.made_in,
         )
 
     async def _write(self, session_id: str, checkpoint_id: str, entries: list[PutJournal]) -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ class _Gate:
 
     def __init__(self, context: ToolContext, journal: CommandJournal, title: str) -> None:
         self._approver: Approver = context.approver
-        self._call_id = context.call.tool_call_id
+        self._context = context
         self._journal = journal
         self._title = title
         self.begun: Begun | None = None
@@ -88,9 +88,15 @@ class _Gate:
         decision = await self._approver.ask(run, tool_call_id, mode, ask)
         if decision.allowed and self.begun is None:
             try:
-                self.begun = await self._journal.before_command(run, self._call_id, self._title)
+                self.begun = await self._before()
             except StoreError as error:
                 raise ToolError(
                     f"Nothing was run: no checkpoint could be stored before the command ({error})."
                 ) from error
         return decision
+
+    async def _before(self) -> Begun:
+        context = self._context
+        return await self._journal.before_command(
+            context.author, context.call.tool_call_id, self._title, made_in=context.made_in
+        )

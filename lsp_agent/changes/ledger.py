@@ -40,6 +40,8 @@ class Change:
     tool_call_id: str | None
     created_at_ms: int
     applied: bool = False
+    made_in: str | None = None
+    """The session of the sub-agent that made it; None = the journal's own session."""
     hunks: list["Hunk"] = field(default_factory=list)
 
 
@@ -182,6 +184,7 @@ class Ledger:
             tool_call_id=body.get("toolCallId"),
             created_at_ms=entry.created_at_ms,
             applied=bool(body.get("applied")),
+            made_in=body.get("madeIn"),
         )
         cause = f"run:{run_key}"
         self._run_ends[str(run_key)] = entry.position

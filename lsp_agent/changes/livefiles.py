@@ -1,7 +1,8 @@
 """A file of today as a text or as nothing, and the one way in which a decision of the user changes it.
 
 An open document is changed in the editor, undoable there; a closed file atomically on disk. A file is deleted only when
-disk and editor agree on what it holds. Knows nothing of hunks.
+disk and editor agree on what it holds. What is no text appears as a line that names it (`workspace.kept`): such a file
+can be taken away and not be brought back. Knows nothing of hunks.
 """
 
 import asyncio
@@ -13,11 +14,14 @@ from pathlib import Path
 from lsp_agent.domain.errors import DocumentChanged, FileUnreadable, WorkspaceError
 from lsp_agent.ports.workspace import Place, TextFile, Workspace
 from lsp_agent.workspace import files
-from lsp_agent.workspace.encoding import TextFormat, decode, encode
+from lsp_agent.workspace.encoding import TextFormat, encode
+from lsp_agent.workspace.kept import holds, is_line, line
+from lsp_agent.workspace.overlay import content_hash
 from lsp_agent.workspace.paths import open_real
 
 WRITE_S = 10.0
-MAX_BYTES = 64 << 20
+MAX_BYTES = 128 << 20
+_NO_TEXT = frozenset({"binary", "not decodable", files.TOO_LARGE})
 
 Plan = Callable[[str | None], str | None]
 """From what the file holds (None = no file) to what it shall hold.
@@ -68,6 +72,10 @@ class LiveFiles:
     async def _put(self, place: Place, plan: Plan, label: str) -> tuple[str | None, str | None]:
         file = await self._read(place)
         wanted = await asyncio.to_thread(plan, None if file is None else file.text)
+        if wanted is not None and is_line(wanted):
+            if file is not None and file.text == wanted:
+                return wanted, wanted
+            raise WorkspaceError(f"{place.shown} cannot be brought back: its content was not kept")
         if file is None:
             if wanted is None:
                 return None, None
@@ -89,10 +97,17 @@ class LiveFiles:
         except FileUnreadable as error:
             if error.reason == files.MISSING:
                 return None
-            raise
+            if error.reason not in _NO_TEXT or list(self._workspace.open_documents_below(place.path)):
+                raise
+            return await self._named(place)
         if file.version is not None and not file.text and not place.path.exists():
             return None  # a buffer for a file that is not there
         return file
+
+    async def _named(self, place: Place) -> TextFile:
+        data = await self._workspace.read_bytes(place, max_bytes=MAX_BYTES)
+        text = await asyncio.to_thread(line, data)
+        return TextFile(place.path, place.uri, text, content_hash(text), None)
 
     async def _delete(self, place: Place, file: TextFile) -> str | None:
         """Remove the file. One that only the editor has is emptied there; unsaved work in it is never dropped."""
@@ -130,9 +145,9 @@ def _same(now: TextFile, file: TextFile) -> str:
 
 
 def _remove(path: Path, text: str, shown: str) -> None:
-    """Unlink a file that holds exactly `text`. Blocks. Raises: WorkspaceError, DocumentChanged."""
+    """Unlink a file that holds exactly `text`, or what it names. Blocks. Raises: WorkspaceError, DocumentChanged."""
     data, state = files.read(path, MAX_BYTES, shown)
-    if decode(data, shown)[0] != text:
+    if not holds(data, text, shown):
         raise DocumentChanged(f"{shown} is open with changes that are not saved")
     try:
         directory = open_real(path.parent, os.O_RDONLY | os.O_DIRECTORY)

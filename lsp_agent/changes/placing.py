@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 from lsp_agent.changes.ledger import Change, Hunk
 from lsp_agent.domain.align import Span, blocks, bodies, covering, lines_of, untouched
+from lsp_agent.workspace.kept import is_line, stands_for
 
 CHANGED = "these lines were changed since"
 GONE = "the file is not there any more"
 EXISTS = "there is a file of that name"
 CHANGED_FILE = "the file was changed since it was created"
 LOST = "the stored text is missing"
+NOT_KEPT = "its content was not kept; get it again"
 
 TextOf = Callable[[str], str | None]
 """A text by its id; None when the store has lost it."""
@@ -74,9 +76,11 @@ def _flip_file(
     whole = text_of(name) if name is not None else ""
     if whole is None:
         return Blocked(LOST, text)
-    if exists:
-        return whole if text is None or text == whole else Blocked(EXISTS, text)
-    return None if text is None or text == whole else Blocked(CHANGED_FILE, text)
+    if exists and text is None:
+        return Blocked(NOT_KEPT, None) if is_line(whole) else whole
+    if text is not None and not stands_for(whole, text):
+        return Blocked(EXISTS if exists else CHANGED_FILE, text)
+    return text if exists else None
 
 
 def _composed(change: Change, present: Collection[str], text_of: TextOf) -> tuple[list[str] | None, dict[str, Span]]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
-from lsp_agent.changes.choosing import Target, choose
+from lsp_agent.agent.child_ids import is_child
+from lsp_agent.changes.choosing import Target, choose, is_of
 from lsp_agent.changes.ledger import PENDING, Hunk, Ledger
 from lsp_agent.changes.livefiles import LiveFiles
 from lsp_agent.changes.showing import is_there, shown_files
@@ -63,18 +64,30 @@ class Review:
             raise RequestRejected("SessionNotFound", "no such session", id=session_id)
         return Ledger(entries)
 
+    async def home(self, session_id: str) -> str:
+        """The session whose journal holds a session's changes: a sub-agent's are its caller's."""
+        while is_child(session_id):
+            session = await self.store.session(session_id)
+            if session is None or session.parent_session_id is None:
+                break
+            session_id = session.parent_session_id
+        return session_id
+
     # ----------------------------------------------------------------------------------------------------- asking
 
     async def files(
         self, session_id: str, *, run_id: str | None = None, uri: str | None = None, state: str | None = None
     ) -> list[dict[str, Any]]:
         """`files` of `agent/changes/list`: the hunks that fit, where they are now. Raises: RequestRejected."""
-        ledger = await self.ledger(session_id)
+        home = await self.home(session_id)
+        made_in = session_id if home != session_id else None
+        ledger = await self.ledger(home)
         path = None if uri is None else self.path_of(uri)
         hunks = [
             hunk
             for hunk in ledger.hunks.values()
-            if (run_id is None or hunk.change.run_id == run_id)
+            if is_of(hunk, made_in)
+            and (run_id is None or hunk.change.run_id == run_id)
             and (path is None or hunk.change.path == path)
             and (state is None or hunk.wire_state == state)
         ]
@@ -97,11 +110,12 @@ class Review:
 
         Promise: a hunk in `conflicts` was not touched; repeating a decision changes nothing.
         """
-        async with self.owner(session_id):
-            ledger = await self.ledger(session_id)
-            choice = choose(ledger, action, targets)
+        home = await self.home(session_id)
+        async with self.owner(home):
+            ledger = await self.ledger(home)
+            choice = choose(ledger, action, targets, made_in=session_id if home != session_id else None)
             label = _LABELS.get(action, "Agent: changes")
-            work = asyncio.create_task(self._decide(session_id, ledger, action, choice.wanted, label, comment))
+            work = asyncio.create_task(self._decide(home, ledger, action, choice.wanted, label, comment))
             outcome = await _finished(work)
         refused = [Conflict(hunk_id, None, reason, None) for hunk_id, reason in choice.refused.items()]
         done = [*choice.already, *outcome.states]

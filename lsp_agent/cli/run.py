@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from lsp_agent.cli import mcp_servers
 from lsp_agent.cli.client import Client, RequestFailed, ServerGone, Voice, find_session, running_server
 from lsp_agent.config.paths import workspace_root
 from lsp_agent.domain.errors import AgentError
@@ -40,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="allow once whatever is asked")
     parser.add_argument("--max-steps", type=int, default=0, metavar="N", help="stop after N model requests")
     parser.add_argument("--max-cost", type=float, default=0.0, metavar="USD", help="stop at this cost")
+    parser.add_argument(
+        "--mcp-timeout",
+        type=float,
+        default=mcp_servers.TIMEOUT_S,
+        metavar="S",
+        help="wait at most S seconds for MCP servers (default %(default)g; 0 does not wait)",
+    )
     parser.add_argument("--json", action="store_true", help="print every event as a line of JSON")
 
 
@@ -125,6 +133,7 @@ class Terminal:
                 await self._client.request("initialize", handshake(self._root))
             self._client.notify("initialized", {})
             params = await self._params(prompt, attachments)
+            await mcp_servers.wait_for_servers(self._client, self._arguments.mcp_timeout)
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self._interrupt)
             result = await self._client.request("agent/run", params)

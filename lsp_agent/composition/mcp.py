@@ -11,8 +11,10 @@ from lsp_agent.agent.hub import Hub
 from lsp_agent.clock import SystemClock
 from lsp_agent.composition.settled import Settled
 from lsp_agent.config.paths import state_home
-from lsp_agent.mcp.confine import Confinement
+from lsp_agent.domain.errors import RequestRejected
+from lsp_agent.mcp.confine import Confinement, FolderUntrusted
 from lsp_agent.mcp.connect import Connector
+from lsp_agent.mcp.entry import EntryProblem, read_entry
 from lsp_agent.mcp.pins import Pins
 from lsp_agent.mcp.servers import McpServers
 from lsp_agent.policy.protected import is_protected, is_secret
@@ -21,16 +23,21 @@ from lsp_agent.server.editor import ConnectedEditors
 from lsp_agent.server.mcp_handlers import approve_in_editor
 from lsp_agent.shell.jobs import Jobs
 from lsp_agent.shell.spawner import Spawner
+from lsp_agent.workspace.paths import path_to_uri
 
 _log = logging.getLogger(__name__)
 
 
 class FollowingServers:
-    """`servers` are what the settings say, a moment after they say so. Nothing here waits but `close`."""
+    """`servers` are what the settings say, a moment after they say so.
 
-    def __init__(self, servers: McpServers, settled: Settled) -> None:
+    Implements `server.mcp_handlers.McpCatalogue`.
+    """
+
+    def __init__(self, servers: McpServers, settled: Settled, confinement: Confinement) -> None:
         self.servers = servers
         self._settled = settled
+        self._confinement = confinement
         self._asked: Mapping[str, Any] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -43,6 +50,37 @@ class FollowingServers:
         task = asyncio.create_task(self._reconcile(wanted), name="MCP servers")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """`McpServers.entries`, with those that the settings name and that are about to be begun."""
+        known = self.servers.entries()
+        begun = {entry["name"] for entry in known}
+        coming = [
+            {"name": name, "type": str(raw.get("type", "stdio"))[:16], "state": "starting", "error": None, "tools": 0}
+            for name, raw in (self._asked or {}).items()
+            if name not in begun
+        ]
+        return sorted([*known, *coming], key=lambda entry: str(entry["name"]))
+
+    async def restart(self, name: str) -> dict[str, Any]:
+        """`McpServers.restart`. Raises: RequestRejected, WorkspaceUntrusted for a server that waits for trust."""
+        await self._require_trust(name)
+        return await self.servers.restart(name)
+
+    async def login(self, name: str) -> dict[str, Any]:
+        """`McpServers.login`. Raises: RequestRejected."""
+        return await self.servers.login(name)
+
+    async def _require_trust(self, name: str) -> None:
+        try:
+            entry = read_entry(name, (self._asked or {}).get(name, {}))
+            if entry.type == "stdio" and not entry.disabled:
+                await asyncio.to_thread(self._confinement.find, entry)
+        except FolderUntrusted as error:
+            text = "the server's program or directory lies in a folder that is not trusted"
+            raise RequestRejected("WorkspaceUntrusted", text, root=path_to_uri(error.root)) from error
+        except EntryProblem:
+            return  # told as the server's own state
 
     async def _reconcile(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
         try:
@@ -91,7 +129,7 @@ def mcp_servers(
         approve=approve_in_editor(lambda: editors.connections),
         announce=hub.everyone,
     )
-    return FollowingServers(servers, settled)
+    return FollowingServers(servers, settled, confinement)
 
 
 def _cache_home() -> Path:

@@ -39,6 +39,7 @@ from lsp_agent.providers.prices_file import Prices
 from lsp_agent.providers.registry import ProviderRegistry
 from lsp_agent.server.editor import ConnectedEditors
 from lsp_agent.server.negotiation import Negotiated
+from lsp_agent.server.positions import from_wire_position, from_wire_range
 from lsp_agent.server.provided import LastChanges
 from lsp_agent.shell.jobs import Jobs
 from lsp_agent.shell.spawner import Spawner
@@ -55,6 +56,8 @@ from lsp_agent.web.command_outlet import CommandOutlets
 from lsp_agent.web.guard import Guard
 from lsp_agent.web.offered import make_web, research_tools, web_tools
 from lsp_agent.web.web_search import SEARCH_URL, Pace
+from lsp_agent.workspace.lines import LineIndex
+from lsp_agent.workspace.outside import OutsideFiles
 from lsp_agent.workspace.overlay import OverlayWorkspace
 from lsp_agent.workspace.roots import Roots
 
@@ -129,6 +132,7 @@ class Rooms:
         self._last_changes = LastChanges()
         hub.listen(self._last_changes.note)
         self.context = self._make_context()
+        hub.listen(self.context.turn.heard)
         self.language = language(settled, ground.editors, self.workspace, self.jobs.sandbox, clock)
         self.modes = LiveModes()
         self.changes = Changes(
@@ -230,7 +234,7 @@ class Rooms:
 
     def _make_subagents(self) -> Subagents:
         settled = self.ground.settled
-        runner = Runner(live_mode=self.modes.of, end_session=self.jobs.end_session, context=self.context.turn.blocks)
+        runner = Runner(live_mode=self.modes.of, end_session=self.jobs.end_session, context=self.context.turn.for_child)
         library = Library(
             (settled.config_dir / "agents", Path.home() / ".claude" / "agents"),
             roots=lambda: settled.roots.paths,
@@ -265,13 +269,23 @@ class Rooms:
         """More blocks of the system prompt: rules, skills, MCP, git, and what the user said of changes."""
         return [*await self.context.turn.blocks(run), *await self.changes.context(run)]
 
+    def _notes_of(self, session_id: str) -> str:
+        """What became known since the model was last told: rules of folders it entered, diagnostics that came late."""
+        notes = (self.context.turn.notes(session_id), self.language.watch.pending_notes(session_id))
+        return "\n\n".join([note for note in notes if note])
+
     def _make_services(self) -> TurnServices:
         settled = self.ground.settled
         tools = BuiltinTools(
             withhold=lambda path: settled.rules.withholds(path, settled.roots),
             disabled=lambda: settled.config.tools.disabled,
-            more=[*self._shell_tools(), AskUser(self.questions), *self._web.tools(), *self.language.tools],
-            wrap=self.language.wrap,
+            more=[
+                *self._shell_tools(),
+                AskUser(self.questions),
+                *self._web.tools(),
+                *map(self.context.wrap, self.language.tools),
+            ],
+            wrap=lambda tool: self.context.wrap(self.language.wrap(tool)),
             changing=lambda: [*self.mcp.servers.tools(), *self.subagents.tools()],
             is_open=self.context.skills.is_skill_path,
         )
@@ -287,6 +301,11 @@ class Rooms:
             editor_facts=lambda: editor_facts(self.ground.agreed),
             context=self._context_of,
             hooks=self.hooks,
-            notes=self.language.watch.pending_notes,
+            notes=self._notes_of,
             discreet=self._secrets.hide,
+            outside=OutsideFiles(
+                self.workspace,
+                range_in=lambda text, value, encoding: from_wire_range(LineIndex(text), value, encoding),
+                position_in=lambda text, value, encoding: from_wire_position(LineIndex(text), value, encoding),
+            ),
         )

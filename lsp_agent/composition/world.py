@@ -76,7 +76,7 @@ class World:
             change_folders=self._change_folders,
             jobs=rooms.jobs,
             trust=TrustService(settled.trust, roots=lambda: self._roots.paths, on_change=self._settings_changed),
-            mcp=rooms.mcp.servers,
+            mcp=rooms.mcp,
             context=rooms.context,
             changes=rooms.changes,
         )

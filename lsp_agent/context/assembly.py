@@ -9,12 +9,14 @@ from lsp_agent.context import commands as commands_module
 from lsp_agent.context import skills as skills_module
 from lsp_agent.context.commands import Commands, Prompts
 from lsp_agent.context.context import Instructions, TurnContext, no_instructions
+from lsp_agent.context.entering import with_entering
 from lsp_agent.context.git import Git
 from lsp_agent.context.mentions import Mentions
 from lsp_agent.context.rules import MAX_TOKENS, Rules
 from lsp_agent.context.skills import Skills
 from lsp_agent.ports.clock import Clock
 from lsp_agent.ports.events import Events
+from lsp_agent.ports.tools import Tool
 from lsp_agent.ports.workspace import Document, Workspace
 from lsp_agent.shell.sandbox import Sandbox
 from lsp_agent.shell.spawner import Spawner
@@ -108,6 +110,10 @@ class WorkspaceContext:
             instructions=world.instructions,
         )
         self._focus = world.focus
+
+    def wrap(self, tool: Tool) -> Tool:
+        """A tool that views or changes files brings the rules of their folders into force."""
+        return with_entering(tool, self.turn)
 
     def focus(self) -> Sequence[Path]:
         """Real paths of the files users look at now."""

@@ -139,12 +139,15 @@ class Commands:
     async def expand(self, text: str) -> str:
         """The prompt that `text` stands for: that of the command it calls, or `text` itself when it calls none.
 
-        Raises: RequestRejected(InvalidParams) when the command is there and cannot be used, with the reason.
+        Raises: RequestRejected: InvalidParams when the command is there and cannot be used, with the reason;
+        WorkspaceUntrusted when it is that of a folder the user does not trust, or not as it is now.
         """
         name, arguments = called(text)
         if not name:
             return text
         command = _chosen(name, await self.find())
+        if command is None:
+            await asyncio.to_thread(self._refuse_untrusted, name)
         if command is None or command.action:
             return text
         if command.problem:
@@ -171,11 +174,21 @@ class Commands:
         roots = list(self._workspace.roots)
 
         def look() -> list[tuple[Path, Path]]:
-            places = [root / name for root in roots for name in PROJECT_DIRECTORIES]
-            found = [(place, path) for place in places for path in files_below(place, (".md",))]
+            found = [each for root in roots for each in _files_of(root)]
             return [(place, path) for place, path in found if self._admits(resolved(path))]
 
         return list(await asyncio.gather(*[self._project(*each) for each in await asyncio.to_thread(look)]))
+
+    def _refuse_untrusted(self, name: str) -> None:
+        """Say why a command that is there by its name means nothing. Its file is not opened."""
+        for root in list(self._workspace.roots):
+            for place, path in _files_of(root):
+                whole = _name("project", place, path)
+                if name in (whole, whole.partition(":")[2]) and not self._admits(resolved(path)):
+                    why = "its folder is not trusted, or the file was changed since"
+                    raise RequestRejected(
+                        "WorkspaceUntrusted", f"the command /{whole} is not run: {why}", root=path_to_uri(root)
+                    )
 
     async def _project(self, directory: Path, path: Path) -> Command:
         name = _name("project", directory, path)
@@ -212,6 +225,12 @@ class Commands:
         return (
             f"(The user chose the prompt {command.name} of an MCP server. Its text:)\n\n{cut(clean(text))[0].strip()}"
         )
+
+
+def _files_of(root: Path) -> list[tuple[Path, Path]]:
+    """(directory of commands, file) for each file of a project that may be one."""
+    places = [root / name for name in PROJECT_DIRECTORIES]
+    return [(place, path) for place in places for path in files_below(place, (".md",))]
 
 
 def called(text: str) -> tuple[str, str]:

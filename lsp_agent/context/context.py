@@ -1,4 +1,5 @@
-"""What a turn adds to the system prompt: rules, skills, instructions of MCP servers, the state of git.
+"""What a turn adds to the system prompt: rules, skills, instructions of MCP servers, the state of git; and what the
+model is told of the rules of folders that it enters later.
 
 Read once when a turn begins, within a bound, and never the reason for a turn to fail. What changes least comes first
 and git last. What is known of git is kept for a session as long as the provider's prompt cache is likely to be warm: a
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lsp_agent.context.entering import Entered
 from lsp_agent.context.escaping import attribute, inner, stable_nonce
 from lsp_agent.context.git import Git, GitState, git_block
 from lsp_agent.context.reading import cut
@@ -21,7 +23,7 @@ from lsp_agent.context.skills import Skill, Skills, skills_block
 from lsp_agent.domain.errors import WorkspaceError
 from lsp_agent.domain.run import Run
 from lsp_agent.ports.clock import Clock
-from lsp_agent.ports.events import Events
+from lsp_agent.ports.events import Events, Update
 from lsp_agent.ports.workspace import Workspace
 from lsp_agent.untrusted import clean, fence
 
@@ -29,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 BOUND_S = 3.0
+ENTER_S = 1.0
+"""For the rules of folders that are entered: a tool's result waits for them."""
 INSTRUCTION_BYTES = 8 * 1024
 MAX_SERVERS = 20
 WARM_S = 300.0
@@ -57,9 +61,25 @@ class _Memory:
     """Files it was about, in the order they came."""
     told: tuple[Any, ...] | None = None
     """The rules and problems the user was told of."""
+    entered: Entered = field(default_factory=Entered)
+    given: Sequence[RuleFile] = ()
+    """What became of the rules when the last turn began: those in its prompt, and why not the others."""
+    skills: Sequence[Skill] = ()
+    others_tokens: int = 0
+    """Of that prompt, what is not rules."""
     git: list[GitState] | None = None
     mark: tuple[object, ...] = ()
     seen_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found for one turn."""
+
+    rules: Sequence[RuleFile] | None
+    """None = they could not be read in time."""
+    skills: Sequence[Skill]
+    git: Sequence[GitState]
 
 
 class TurnContext:
@@ -94,28 +114,79 @@ class TurnContext:
         """The blocks for one turn, in a fixed order. Bounded, raises nothing; what is missing is told in a notice."""
         memory = self._memory(run.session_id)
         problems: list[str] = []
+        found = await self._find(run, memory, problems)
+        rules = memory.entered.for_prompt(found.rules) if found.rules is not None else ()
+        blocks, memory.given = self._render(found, rules, memory.entered.in_force)
+        memory.skills = found.skills
+        memory.others_tokens = sum([tokens(block) for block in blocks]) - _spent(memory.given)
+        self._tell(run, memory, problems)
+        return blocks
+
+    async def for_child(self, run: Run) -> Sequence[str]:
+        """The blocks for a sub-agent of this run, with all the run was told meanwhile. Uses nothing up."""
+        found = await self._find(run, self._memory(run.session_id), [])
+        return self._render(found, found.rules or (), ())[0]
+
+    async def touched(self, run: Run, paths: Sequence[Path], called_by: Run | None = None) -> None:
+        """The model has seen or changed these files (real paths): rules for them count from its next step on.
+
+        `called_by`: in a sub-agent, the run whose rules its prompt holds. Bounded (`ENTER_S`), raises nothing.
+        """
+        memory = self._memory(run.session_id)
+        caller = self._memories.get(called_by.session_id) if called_by is not None else None
+        for path in paths:
+            if not memory.entered.is_new(path):
+                continue
+            known = [*_in_force(memory), *(_in_force(caller) if caller is not None else ())]
+            try:
+                async with asyncio.timeout(ENTER_S):
+                    found = await self._rules.look([path], known={file.path for file in known})
+            except (TimeoutError, OSError) as error:
+                memory.entered.look_again(path)
+                _log.warning("the rules of a folder could not be read: %s", type(error).__name__)
+                continue
+            room = self._rules.max_tokens - memory.others_tokens - _spent(known)
+            texts = {file.text for file in known}
+            if memory.entered.take(path, within([file for file in found if file.text not in texts], room)):
+                memory.given = [*memory.given, *[file for file in found if _is_kept_back(file, memory.given)]]
+                self._tell(run, memory, ())
+
+    def notes(self, session_id: str) -> str:
+        """What the model is to be told before its next step; given once. Empty when there is nothing."""
+        memory = self._memories.get(session_id)
+        return memory.entered.note() if memory is not None else ""
+
+    def heard(self, session_id: str, update: Update) -> None:
+        """An event of a session (`ports.events.EventListener`): when its conversation is cut, what it held is lost."""
+        kind = update.get("sessionUpdate")
+        is_shorter = kind == "compaction_update" and update.get("status") == "completed"
+        is_other = kind == "session_info_update" and "lastMessageId" in update  # went back to a checkpoint
+        memory = self._memories.get(session_id)
+        if memory is not None and (is_shorter or is_other):
+            memory.entered.forget()
+
+    # ------------------------------------------------------------------------------------------------------ parts
+
+    async def _find(self, run: Run, memory: _Memory, problems: list[str]) -> "_Found":
+        focus = [*self._in_focus(run, memory), *memory.entered.paths]
         rules, skills, git = await self._gather(
             problems,
-            ("rules", self._rules.look(self._in_focus(run, memory))),
+            ("rules", self._rules.look(list(dict.fromkeys(focus)))),
             ("skills", self._skills.find()),
             ("git", self._git_states(memory)),
         )
+        return _Found(rules, skills or (), git or ())
+
+    def _render(
+        self, found: "_Found", rules: Sequence[RuleFile], told: Sequence[RuleFile]
+    ) -> tuple[list[str], list[RuleFile]]:
+        """The blocks, and the rules as far as there is room beside those that were `told`."""
         # skills and servers have a quarter of the room each at most; rules have what those leave
         room = self._rules.max_tokens
-        others = [skills_block(skills or (), room), self._servers_block(room)]
-        rules = within(rules or (), room - sum([tokens(block) for block in others]))
-        blocks = [rules_block(rules), *others, git_block(git or ())]
-        blocks = [block for block in blocks if block]
-        self._tell(run, memory, rules, skills or (), problems, sum([tokens(block) for block in blocks]))
-        return blocks
-
-    def touched(self, session_id: str, path: Path) -> None:
-        """The session has seen or changed this file (real path): from the next turn on its directory's rules count."""
-        memory = self._memory(session_id)
-        if len(memory.focus) < _FOCUS:
-            memory.focus[path] = None
-
-    # ------------------------------------------------------------------------------------------------------ parts
+        others = [skills_block(found.skills, room), self._servers_block(room)]
+        given = within(rules, room - _spent(told) - sum([tokens(block) for block in others]))
+        blocks = [rules_block(given), *others, git_block(found.git)]
+        return [block for block in blocks if block], given
 
     async def _gather(self, problems: list[str], *works: tuple[str, Awaitable[Any]]) -> list[Any]:
         """The results in order; None for one that failed or was late. A cancellation passes through."""
@@ -175,23 +246,16 @@ class TurnContext:
 
     # ----------------------------------------------------------------------------------------------------- telling
 
-    def _tell(
-        self,
-        run: Run,
-        memory: _Memory,
-        rules: Sequence[RuleFile],
-        skills: Sequence[Skill],
-        problems: Sequence[str],
-        total: int,
-    ) -> None:
+    def _tell(self, run: Run, memory: _Memory, problems: Sequence[str]) -> None:
         """One notice when the rules in force, or what is wrong with them, are others than the user was told."""
+        rules = [*memory.entered.in_force, *memory.given]
         active = [file for file in rules if file.active]
-        problems = [*problems, *_problems(rules, skills)]
+        problems = [*problems, *_problems(rules, memory.skills)]
         told = (tuple([(file.name, file.problem) for file in active]), tuple(problems))
         if told == memory.told or (memory.told is None and not any(told)):
             return
         memory.told = told
-        spent = sum([file.tokens for file in active])
+        spent = _spent(active)
         names = ", ".join([file.name for file in active])
         lines = [f"Rules in force: {names} ({spent} tokens)." if active else "No rules are in force.", *problems]
         update = {
@@ -201,7 +265,7 @@ class TurnContext:
             "message": clean(" ".join(lines))[:2000],
             "files": [file.to_wire() for file in active],
             "tokens": spent,
-            "contextTokens": total,
+            "contextTokens": memory.others_tokens + spent,
         }
         self._events.durable(run.session_id, run, update)
 
@@ -212,6 +276,19 @@ class TurnContext:
         if len(self._memories) > _SESSIONS:
             del self._memories[next(iter(self._memories))]
         return memory
+
+
+def _in_force(memory: _Memory) -> list[RuleFile]:
+    return [*memory.entered.in_force, *[file for file in memory.given if file.active]]
+
+
+def _is_kept_back(file: RuleFile, known: Sequence[RuleFile]) -> bool:
+    """It is not in force, and nobody has said so."""
+    return not file.active and all(file.path != other.path for other in known)
+
+
+def _spent(files: Sequence[RuleFile]) -> int:
+    return sum([file.tokens for file in files if file.active])
 
 
 def _problems(rules: Sequence[RuleFile], skills: Sequence[Skill]) -> list[str]:

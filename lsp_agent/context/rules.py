@@ -8,7 +8,7 @@ project cannot crowd out what the user wrote for themselves.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from lsp_agent.context import discovery
 from lsp_agent.context.discovery import Found
 from lsp_agent.context.escaping import attribute, inner
-from lsp_agent.context.frontmatter import FrontMatter, loosely
+from lsp_agent.context.frontmatter import FrontMatter, FrontMatterError, split
 from lsp_agent.context.reading import MAX_FILE_BYTES, cut, read_own, read_project, resolved
 from lsp_agent.domain.errors import FileUnreadable
 from lsp_agent.ports.workspace import Workspace
@@ -107,11 +107,14 @@ class Rules:
         """
         return within(await self.look(focus, inspect=inspect), self._max_tokens())
 
-    async def look(self, focus: Sequence[Path] = (), *, inspect: bool = False) -> list[RuleFile]:
-        """The same without regard to the room there is; see `within`."""
+    async def look(
+        self, focus: Sequence[Path] = (), *, inspect: bool = False, known: Collection[Path] = ()
+    ) -> list[RuleFile]:
+        """The same without regard to the room there is; see `within`. Files that are `known` are left out unread."""
 
         def discover() -> list[tuple[Found, bool]]:
-            return [(each, self._is_admitted(each)) for each in self._discover(tuple(focus))]
+            found = [each for each in self._discover(tuple(focus)) if each.path not in known]
+            return [(each, self._is_admitted(each)) for each in found]
 
         found = await asyncio.to_thread(discover)
         jobs = [self._read(each, admitted, focus, inspect=inspect) for each, admitted in found]
@@ -193,8 +196,11 @@ class Rules:
 
 def _judged(file: RuleFile, raw: str, *, admitted: bool, fits: Callable[[Sequence[str]], bool]) -> RuleFile:
     """What becomes of a file that could be read."""
-    is_cursors = file.path.suffix.casefold() == ".mdc"
-    head = loosely(raw) if is_cursors else FrontMatter(raw.removeprefix("\ufeff"))
+    unread = ""
+    try:
+        head = _head_of(file.path, raw)
+    except FrontMatterError as error:
+        head, unread = FrontMatter(raw.removeprefix("\ufeff")), str(error)
     text, was_cut = cut(clean(head.body).strip())
     file = replace(file, text=text, tokens=tokens(text))
     found = hidden_characters(raw)
@@ -205,7 +211,7 @@ def _judged(file: RuleFile, raw: str, *, admitted: bool, fits: Callable[[Sequenc
         return _left_out(file, problem)
     if not text:
         return _left_out(file, "is empty")
-    if reason := _not_now(head, fits):
+    if reason := unread or _not_now(head, fits):
         return _left_out(file, reason)
     if was_cut:
         problem = "; ".join(
@@ -214,9 +220,15 @@ def _judged(file: RuleFile, raw: str, *, admitted: bool, fits: Callable[[Sequenc
     return replace(file, active=True, problem=problem)
 
 
+def _head_of(path: Path, raw: str) -> FrontMatter:
+    """Only rules of Cursor have a head that means something. Raises: FrontMatterError."""
+    is_cursors = path.suffix.casefold() == ".mdc"
+    return split(raw) if is_cursors else FrontMatter(raw.removeprefix("\ufeff"))
+
+
 def _not_now(head: FrontMatter, fits: Callable[[Sequence[str]], bool]) -> str:
     """Why a rule of Cursor does not count for what the user works on; empty when it does."""
-    if not head.present or head.text("alwaysApply").casefold() == "true":
+    if not head.present or head.flag("alwaysApply", default=False):
         return ""
     globs = head.texts("globs")
     if globs:

@@ -188,10 +188,10 @@ def _problem(head: FrontMatter, directory: str) -> str:
     for key, limit in _LIMITS:
         if len(head.text(key)) > limit:
             return f"its {key} is longer than {limit} characters"
-    if not isinstance(head.fields.get("metadata", {}), Mapping):
+    if not isinstance(head.get("metadata") or {}, Mapping):
         return "its metadata are not a table"
     for key in ("user-invocable", "disable-model-invocation"):
-        if not isinstance(head.fields.get(key, False), bool):
+        if not head.is_flag(key):
             return f"its {key} is neither true nor false"
     return ""
 

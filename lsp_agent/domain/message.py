@@ -75,6 +75,11 @@ class AttachmentPart:
     """Document version of an open buffer."""
     kind: str = "file"
     """The PROTOCOL 13 type it came from: buffer, selection, file, text, image, diagnostics, symbol, …"""
+    deferred: dict[str, Any] = field(default_factory=dict)
+    """Set while a path outside the roots waits for its permission: what was asked for (`workspace.outside`). `text`
+    says meanwhile that nothing was read, so that a part nobody settles any more reads right."""
+    held: str | None = None
+    """With `deferred`: the text an open document had when the run was accepted. In memory only, never stored."""
 
     @property
     def is_text(self) -> bool:
@@ -220,11 +225,11 @@ def _copied(part: Part) -> Part:
 
 
 def part_to_json(part: Part) -> dict[str, Any]:
-    """`{"type": …, "data": {…}}`; bytes become base64 text; fields at their default are left out."""
+    """`{"type": …, "data": {…}}`; bytes become base64 text; fields at their default, and `held`, are left out."""
     data: dict[str, Any] = {}
     for name in part.__dataclass_fields__:
         value = getattr(part, name)
-        if value is None or value == {}:
+        if value is None or value == {} or name == "held":
             continue
         data[name] = base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
     return {"type": _NAMES[type(part)], "data": data}

@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from lsp_agent.agent.approvals import Decide
 from lsp_agent.domain.errors import DocumentChanged, StoreError, ToolError, WorkspaceError
 from lsp_agent.language.shapes import EditPlan
 from lsp_agent.ports.approver import Decision, PermissionAsk
@@ -25,21 +26,6 @@ from lsp_agent.tools.reading import MAX_FILE_BYTES, read_record
 from lsp_agent.workspace.lines import apply_edits
 
 MAX_FILES = 300
-
-
-class Verdict(Protocol):
-    """What the policy says of one file; `effect` is `allow`, `ask` or `deny`."""
-
-    @property
-    def effect(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def once_only(self) -> bool: ...
-
-
-Decide = Callable[[PermissionAsk, str, str | None, bool | None], Verdict]
-"""As `agent.approvals.Decide`: (ask, mode, path relative to its root, earlier grant) → verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +180,7 @@ async def _journal(context: ToolContext, plans: Sequence[FilePlan]) -> Mapping[P
     now_ms, ids = context.clock.now_ms(), {one.place.path: context.clock.new_id() for one in plans}
     entries = [
         change_entry(
-            context.run,
+            context.author,
             change_id=ids[one.place.path],
             path=str(one.place.path),
             uri=one.place.uri,
@@ -205,11 +191,12 @@ async def _journal(context: ToolContext, plans: Sequence[FilePlan]) -> Mapping[P
             tool_call_id=context.call.tool_call_id,
             created_at_ms=now_ms,
             base_version=one.before.version,
+            made_in=context.made_in,
         )
         for one in plans
     ]
     try:
-        await context.store.write([run_checkpoint(context.run, now_ms), *entries])
+        await context.store.write([run_checkpoint(context.author, now_ms), *entries])
     except StoreError as error:
         raise ToolError(f"Nothing was changed: no checkpoint could be stored ({error}).") from error
     return ids
@@ -218,7 +205,7 @@ async def _journal(context: ToolContext, plans: Sequence[FilePlan]) -> Mapping[P
 def _settled(context: ToolContext, done: Sequence[FilePlan], journal: Mapping[Path, str]) -> list[Write]:
     """What of the journal really happened, and what did not."""
     happened = {one.place.path for one in done}
-    new_id, now_ms, session_id = context.clock.new_id, context.clock.now_ms(), context.session_id
+    new_id, now_ms, session_id = context.clock.new_id, context.clock.now_ms(), context.author.session_id
     return [
         (applied_entry if path in happened else dropped_entry)(session_id, change_id, new_id(), now_ms)
         for path, change_id in journal.items()

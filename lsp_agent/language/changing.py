@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lsp_agent.agent.approvals import Decide
 from lsp_agent.domain.errors import ToolError
 from lsp_agent.domain.text import Position, Range
-from lsp_agent.language.applying import Decide, apply_files, plan_files
+from lsp_agent.language.applying import apply_files, plan_files
 from lsp_agent.language.blocks import ACTIONS, placed
 from lsp_agent.language.finding import FILE_PATH, LINE, PATH, SYMBOL, candidates, the_file
 from lsp_agent.language.service import LanguageService

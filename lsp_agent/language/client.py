@@ -16,9 +16,10 @@ from typing import Any
 
 import orjson
 
-from lsp_agent import __version__
 from lsp_agent.language.columns import recode, recoded
-from lsp_agent.language.piped import Piped
+from lsp_agent.language.introduction import introduction
+from lsp_agent.shell.duplex import Duplex
+from lsp_agent.shell.spawner import Ended
 from lsp_agent.wire.framing import Frame, FrameParser
 from lsp_agent.wire.json_decode import NotJson, decode
 from lsp_agent.workspace.lines import LineIndex
@@ -58,13 +59,21 @@ class LanguageClient:
         """By URI; also those with no items."""
         self.publications: dict[str, int] = {}
         """How often something was published for a URI."""
-        self._process: Piped | None = None
+        self._process: Duplex | None = None
+        self._listening: asyncio.Task[None] | None = None
         self._parser = FrameParser()
         self._ids = itertools.count(1)
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._open: OrderedDict[str, _Told] = OrderedDict()
         self._versions = itertools.count(1)
         self._waiting: set[asyncio.Future[None]] = set()
+
+    @property
+    def ended(self) -> "asyncio.Future[Ended]":
+        """How its program ended. Raises: ServerFailed when none was started."""
+        if self._process is None:
+            raise ServerFailed(f"{self.name} is not running")
+        return self._process.ended
 
     @property
     def alive(self) -> bool:
@@ -76,17 +85,16 @@ class LanguageClient:
         name = _PROVIDERS.get(method)
         return name is None or bool(self.capabilities.get(name))
 
-    async def initialize(self, process: Piped, options: Mapping[str, Any], *, timeout_s: float = INIT_S) -> None:
+    async def initialize(self, process: Duplex, options: Mapping[str, Any], *, timeout_s: float = INIT_S) -> None:
         """Introduce ourselves. Raises: ServerFailed."""
         self._process = process
-        process.ended.add_done_callback(lambda _: self._gone())
-        result = await self._request("initialize", _introduction(self.root, options), timeout_s)
+        self._listening = asyncio.create_task(self._listen(process), name=f"{self.name} speaks")
+        result = await self._request("initialize", introduction(self.root, options), timeout_s)
         if not isinstance(result, Mapping) or not isinstance(result.get("capabilities"), Mapping):
             raise ServerFailed(f"{self.name} did not say what it can do")
         self.capabilities = result["capabilities"]
         encoding = self.capabilities.get("positionEncoding")
         self.encoding = encoding if encoding in ("utf-8", "utf-16", "utf-32") else "utf-16"
-        process.opened()
         self.notify("initialized", {})
 
     # ------------------------------------------------------------------------------------------------------- asking
@@ -190,6 +198,14 @@ class LanguageClient:
 
     # ------------------------------------------------------------------------------------------------------ hearing
 
+    async def _listen(self, process: Duplex) -> None:
+        """Until its last word."""
+        try:
+            while data := await process.receive():
+                self.feed(data)
+        finally:
+            self._gone()
+
     def feed(self, data: bytes) -> None:
         """Bytes from the server."""
         for frame in self._parser.feed(data):
@@ -264,31 +280,40 @@ class LanguageClient:
             if not waiter.done():
                 waiter.set_result(None)
 
+    def ask_to_stop(self) -> None:
+        """End it without a word. Returns at once."""
+        if self._process is not None:
+            self._process.ask_to_stop()
+
     async def close(self) -> None:
-        """Ask it to leave, then end its tree. Bounded (about 3.5 s); may be called twice."""
+        """Ask it to leave, then end its tree. Bounded (about 4 s); may be called twice."""
         process = self._process
         if process is None:
             return
+        patience_s = 0.0
         if process.alive:
             try:
                 await self._request("shutdown", None, _EXIT_S)
                 self._send({"jsonrpc": "2.0", "method": "exit"})
+                patience_s = _EXIT_S
             except ServerFailed as error:
                 _log.info("closing: %s", error)
-        await process.stop()
+        await process.close(patience_s)
+        if self._listening is not None:
+            await asyncio.wait([self._listening], timeout=_EXIT_S)
 
 
-Start = Callable[[Callable[[bytes], None]], Awaitable[Piped]]
+Start = Callable[[], Awaitable[Duplex]]
 
 
 async def connect(name: str, root: Path, start: Start, options: Mapping[str, Any]) -> LanguageClient:
     """Start a server and introduce ourselves. Raises: ServerFailed, OSError."""
     client = LanguageClient(name, root)
-    process = await start(client.feed)
+    process = await start()
     try:
         await client.initialize(process, options)
     except BaseException:
-        await asyncio.shield(process.stop())
+        await asyncio.shield(process.close(0.0))
         raise
     return client
 
@@ -337,41 +362,3 @@ _PROVIDERS = {
     "callHierarchy/outgoingCalls": "callHierarchyProvider",
     "workspace/symbol": "workspaceSymbolProvider",
 }
-_KINDS = ["", "quickfix", "refactor", "refactor.extract", "refactor.inline", "refactor.rewrite", "source"]
-
-
-def _introduction(root: Path, options: Mapping[str, Any]) -> dict[str, Any]:
-    literals = {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": _KINDS}}}
-    resolving = {"dataSupport": True, "resolveSupport": {"properties": ["edit"]}, "isPreferredSupport": True}
-    return {
-        "processId": None,
-        "clientInfo": {"name": "lsp-agent", "version": __version__},
-        "rootUri": root.as_uri(),
-        "rootPath": str(root),
-        "workspaceFolders": [{"uri": root.as_uri(), "name": root.name}],
-        "initializationOptions": dict(options),
-        "capabilities": {
-            "general": {"positionEncodings": ["utf-32", "utf-8", "utf-16"]},
-            "textDocument": {
-                "synchronization": {"dynamicRegistration": False, "didSave": True},
-                "publishDiagnostics": {"versionSupport": True, "relatedInformation": False, "tagSupport": _TAGS},
-                "definition": {"linkSupport": True},
-                "references": {},
-                "documentSymbol": {"hierarchicalDocumentSymbolSupport": True},
-                "rename": {"prepareSupport": False},
-                "callHierarchy": {},
-                "codeAction": {**literals, **resolving},
-            },
-            "workspace": {
-                "workspaceFolders": True,
-                "configuration": True,
-                "applyEdit": False,
-                "workspaceEdit": {"documentChanges": True},
-                "symbol": {},
-            },
-            "window": {"workDoneProgress": False},
-        },
-    }
-
-
-_TAGS = {"valueSet": [1, 2]}

@@ -1,10 +1,12 @@
 """The tools that only look: diagnostics, definition, references, symbols, call hierarchy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lsp_agent.domain.errors import ToolError, WorkspaceError
-from lsp_agent.domain.text import Range
+from lsp_agent.domain.text import Position, Range
 from lsp_agent.language.finding import FILE_PATH, LINE, PATH, SYMBOL, Candidate, candidates, the_file
 from lsp_agent.language.service import Found, LanguageService
 from lsp_agent.language.shapes import KINDS, Location, Symbol, span
@@ -90,71 +92,78 @@ def _summary(here: Sequence[Problem], rest: Sequence[Problem]) -> str:
     return f"Summary: this file {counts(here)}; rest of the project {counts(rest)}."
 
 
-class LspDefinition:
-    """`lsp_definition`."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One kind of place to look for."""
 
-    kind = "search"
-    parallel = False
-    read_only = True
-    spec = ToolSpec(
+    spec: ToolSpec
+    title: str
+    """What stands before the symbol in the title of a call."""
+    ask: Callable[[LanguageService, Path, Position, str], Awaitable[Found]]
+    heading: str
+    """With `{count}` and `{symbol}`."""
+    nothing: str
+    """With `{symbol}`."""
+
+
+_ONE_SYMBOL = object_schema({"symbol": SYMBOL, "path": PATH, "line": LINE}, ["symbol"])
+DEFINITION = Wanted(
+    ToolSpec(
         name="lsp_definition",
         description=(
             "Where a symbol is defined, by the language server; without one, by the syntax of the files. Better than "
             "grep for names that occur often. The answer says who gave it."
         ),
-        input_schema=object_schema({"symbol": SYMBOL, "path": PATH, "line": LINE}, ["symbol"]),
-    )
-
-    def __init__(self, service: LanguageService) -> None:
-        self._service = service
-
-    def title(self, arguments: Mapping[str, Any]) -> str:
-        return f"Definition of {one_line(text_argument(arguments, 'symbol', '…'))}"
-
-    async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
-        tries = await candidates(arguments, context, self._service, self.spec.name)
-        if isinstance(tries, ToolResult):
-            return tries
-        symbol = text_argument(arguments, "symbol")
-        for one in tries:
-            found = await self._service.definition(one.path, one.at, symbol)
-            if found.places:
-                return await places_result(self._service, context, f"{one_line(symbol)} is defined in", found)
-        raise ToolError(f"No definition of {one_line(symbol)} was found.")
-
-
-class LspReferences:
-    """`lsp_references`."""
-
-    kind = "search"
-    parallel = False
-    read_only = True
-    spec = ToolSpec(
+        input_schema=_ONE_SYMBOL,
+    ),
+    title="Definition of",
+    ask=LanguageService.definition,
+    heading="{symbol} is defined in",
+    nothing="No definition of {symbol} was found.",
+)
+REFERENCES = Wanted(
+    ToolSpec(
         name="lsp_references",
         description=(
             "Every use of a symbol in the workspace, by the language server (other things of the same name are left "
             f"out); without one, by a search for the word. At most {MOST_PLACES} places. The answer says who gave it."
         ),
-        input_schema=object_schema({"symbol": SYMBOL, "path": PATH, "line": LINE}, ["symbol"]),
-    )
+        input_schema=_ONE_SYMBOL,
+    ),
+    title="References to",
+    ask=LanguageService.references,
+    heading="{count} references to {symbol}",
+    nothing="No references to {symbol} were found.",
+)
 
-    def __init__(self, service: LanguageService) -> None:
+
+class LspPlaces:
+    """`lsp_definition` and `lsp_references`: the places that belong to a symbol."""
+
+    kind = "search"
+    parallel = False
+    read_only = True
+
+    def __init__(self, service: LanguageService, wanted: Wanted) -> None:
         self._service = service
+        self._wanted = wanted
+        self.spec = wanted.spec
 
     def title(self, arguments: Mapping[str, Any]) -> str:
-        return f"References to {one_line(text_argument(arguments, 'symbol', '…'))}"
+        return f"{self._wanted.title} {one_line(text_argument(arguments, 'symbol', '…'))}"
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         tries = await candidates(arguments, context, self._service, self.spec.name)
         if isinstance(tries, ToolResult):
             return tries
         symbol = text_argument(arguments, "symbol")
+        shown = one_line(symbol)
         for one in tries:
-            found = await self._service.references(one.path, one.at, symbol)
+            found = await self._wanted.ask(self._service, one.path, one.at, symbol)
             if found.places:
-                heading = f"{len(found.places)} references to {one_line(symbol)}"
+                heading = self._wanted.heading.format(count=len(found.places), symbol=shown)
                 return await places_result(self._service, context, heading, found)
-        raise ToolError(f"No references to {one_line(symbol)} were found.")
+        raise ToolError(self._wanted.nothing.format(symbol=shown))
 
 
 class LspSymbols:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from lsp_agent.language.catalog import CATALOG, ServerSpec, specs_for
 from lsp_agent.language.client import LanguageClient, ServerFailed, connect
-from lsp_agent.language.piped import Confine, Piped, start_piped
+from lsp_agent.language.starting import Confine, start_program
 from lsp_agent.language.walls import no_walls
 from lsp_agent.ports.clock import Clock
+from lsp_agent.shell.duplex import Duplex
 from lsp_agent.shell.environment import child_environment, search_path
 from lsp_agent.shell.spawner import Order, Spawner
 
@@ -24,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 MISSING_S = 30.0
 MAX_SERVERS = 8
-_CLOSE_S = 4.0
+_CLOSE_S = 4.7
 
 Key = tuple[str, Path]
 """Catalogue name and root."""
@@ -127,7 +128,7 @@ class OwnServers:
         await self._end([self._servers.pop(key) for key in keys])
 
     async def close(self) -> None:
-        """End all servers. Bounded (4 s); may be called twice."""
+        """End all servers. Bounded (4.7 s); may be called twice."""
         self._closed = True
         ending, self._servers = list(self._servers.values()), {}
         await self._end(ending)
@@ -169,8 +170,8 @@ class OwnServers:
     def _drop_one(self) -> None:
         key = next(iter(self._servers))
         one = self._servers.pop(key)
-        if _is_up(one.task) and (process := one.task.result()._process) is not None:
-            process.ask_to_stop()
+        if _is_up(one.task):
+            one.task.result().ask_to_stop()
         one.task.cancel()
 
     async def _connect(self, spec: ServerSpec, root: Path) -> LanguageClient:
@@ -181,8 +182,8 @@ class OwnServers:
         env = child_environment(self._environ, self._roots())
         order = Order([program, *spec.command[1:]], str(root), env)
 
-        async def start(on_data: Callable[[bytes], None]) -> Piped:
-            return await start_piped(self._spawner, order, on_data, name=spec.name, confine=confine)
+        async def start() -> Duplex:
+            return await start_program(self._spawner, order, name=spec.name, confine=confine)
 
         return await connect(spec.name, root, start, spec.settings)
 
@@ -196,9 +197,7 @@ class OwnServers:
             if self._servers.get(key) is not None and self._servers[key].task is task:
                 del self._servers[key]
             return
-        process = task.result()._process
-        if process is not None:
-            process.ended.add_done_callback(lambda _: self._ended(key, task))
+        task.result().ended.add_done_callback(lambda _: self._ended(key, task))
 
     def _ended(self, key: Key, task: "asyncio.Task[LanguageClient]") -> None:
         """It died by itself: not at once again, or a server that crashes on a file would do so for ever."""

@@ -2,9 +2,16 @@
 
 from collections.abc import Sequence
 
-from lsp_agent.language.applying import Decide
+from lsp_agent.agent.approvals import Decide
 from lsp_agent.language.changing import LspCodeAction, LspRename, LspReplaceSymbol, LspRestart
-from lsp_agent.language.looking import LspCallHierarchy, LspDefinition, LspDiagnostics, LspReferences, LspSymbols
+from lsp_agent.language.looking import (
+    DEFINITION,
+    REFERENCES,
+    LspCallHierarchy,
+    LspDiagnostics,
+    LspPlaces,
+    LspSymbols,
+)
 from lsp_agent.language.service import LanguageService
 from lsp_agent.language.watch import DiagnosticsWatch
 from lsp_agent.language.wrapping import with_diagnostics
@@ -16,8 +23,8 @@ def language_tools(service: LanguageService, watch: DiagnosticsWatch, decide: De
     changing: list[Tool] = [LspRename(service, decide), LspReplaceSymbol(service), LspCodeAction(service, decide)]
     looking: list[Tool] = [
         LspDiagnostics(service, watch),
-        LspDefinition(service),
-        LspReferences(service),
+        LspPlaces(service, DEFINITION),
+        LspPlaces(service, REFERENCES),
         LspSymbols(service),
         LspCallHierarchy(service),
         LspRestart(service),

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from lsp_agent.language.piped import Confine
+from lsp_agent.language.starting import Confine
 from lsp_agent.shell.ground import Ground, Lookout, user_secrets
 from lsp_agent.shell.sandbox import Sandbox, build_order
 from lsp_agent.shell.spawner import Order

@@ -17,8 +17,6 @@ from lsp_agent.shell.sandbox import Sandbox, build_order
 from lsp_agent.shell.spawner import LIMITS, Order
 
 _WEEK_S = 7 * 24 * 3600
-_MAX_STDERR_BYTES = 1 << 40
-"""Standard error is cut where it is kept; a server is not ended for talking much."""
 _CACHES: Mapping[str, str] = {
     "XDG_CACHE_HOME": "cache",
     "npm_config_cache": "npm",
@@ -30,7 +28,11 @@ _CACHES: Mapping[str, str] = {
 
 
 class FolderUntrusted(EntryProblem):
-    """The entry needs something of a folder that the user has not said may run programs."""
+    """The entry needs something of `root`, a folder that the user has not said may run programs."""
+
+    def __init__(self, text: str, root: Path) -> None:
+        super().__init__(text)
+        self.root = root
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,29 +78,19 @@ class Confinement:
         cwd = self._directory(entry, roots)
         return Program((found, *entry.command[1:]), str(real), cwd)
 
-    async def order(self, entry: Entry, program: Program, env: Mapping[str, str], wrap: "Wrap") -> tuple[Order, str]:
-        """The order, and the tier of the sandbox it is for. `wrap` changes the plain order before walls go round it.
-
-        `env`: resolved. Raises: OSError.
-        """
+    async def order(self, entry: Entry, program: Program, env: Mapping[str, str]) -> tuple[Order, str]:
+        """The order, and the tier of the sandbox it is for. `env`: resolved. Raises: OSError."""
         roots = [Path(root).resolve() for root in self.roots()]
         tier = await self.sandbox.tier() if entry.sandbox else "none"
         kept = self.kept(entry)
         await asyncio.to_thread(_make_directories, [kept, *[kept / name for name in _CACHES.values()]])
         base = child_environment(self.environ, roots, tmp="/tmp" if tier == "bubblewrap" else str(kept / "cache"))
         caches = {name: str(kept / place) for name, place in _CACHES.items()} if tier != "none" else {}
-        order = wrap(
-            Order(
-                program.argv,
-                str(program.cwd),
-                {**base, **caches, **env},
-                limits={**LIMITS, "RLIMIT_CPU": _WEEK_S},
-                max_output_bytes=_MAX_STDERR_BYTES,
-            )
-        )
+        limits = {**LIMITS, "RLIMIT_CPU": _WEEK_S}
+        order = Order(program.argv, str(program.cwd), {**base, **caches, **env}, limits=limits)
         if tier == "none":
             return order, tier
-        ground = await asyncio.to_thread(self._ground, entry, roots, kept, wrap.places)
+        ground = await asyncio.to_thread(self._ground, entry, roots, kept)
         return build_order(tier, ground, order), tier
 
     def kept(self, entry: Entry) -> Path:
@@ -117,14 +109,15 @@ class Confinement:
     def _require_trust(self, path: Path, roots: Sequence[Path], key: str) -> None:
         inside = [root for root in roots if path.is_relative_to(root)]
         if inside and not any(self.trusted(root) for root in inside):
-            raise FolderUntrusted(f"{key}: lies in a folder that is not trusted; it starts once you trust it")
+            root = max(inside, key=lambda one: len(one.parts))
+            raise FolderUntrusted(f"{key}: lies in a folder that is not trusted; it starts once you trust it", root)
 
-    def _ground(self, entry: Entry, roots: Sequence[Path], kept: Path, places: Sequence[Path]) -> Ground:
+    def _ground(self, entry: Entry, roots: Sequence[Path], kept: Path) -> Ground:
         home = Path(self.environ.get("HOME") or "/nonexistent")
         hidden = [
             path
             for path in user_secrets(home, self.hide)
-            if not any(other.is_relative_to(path) for other in (*roots, kept, *places))
+            if not any(other.is_relative_to(path) for other in (*roots, kept))
         ]
         lookout = Lookout(self.is_protected, self.is_secret)
         protected = [path for root in roots for path in lookout.look(root).protected]
@@ -133,19 +126,8 @@ class Confinement:
             network=entry.network,
             hidden=tuple(hidden),
             protected=tuple(protected),
-            writable=tuple(map(str, (kept, *places))),
+            writable=(str(kept),),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Wrap:
-    """A change of the plain order, and the directories it needs inside the walls."""
-
-    change: Callable[[Order], Order]
-    places: Sequence[Path] = ()
-
-    def __call__(self, order: Order) -> Order:
-        return self.change(order)
 
 
 def _make_directories(paths: Sequence[Path]) -> None:

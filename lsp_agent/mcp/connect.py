@@ -7,20 +7,19 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lsp_agent import __version__
 from lsp_agent.domain.errors import AgentError
-from lsp_agent.mcp.confine import Confinement, Program, Wrap
+from lsp_agent.mcp.confine import Confinement, Program
 from lsp_agent.mcp.entry import Entry, EntryProblem
 from lsp_agent.mcp.intake import Intake
 from lsp_agent.mcp.link import Link
 from lsp_agent.mcp.oauth import Login, NeedsLogin, Tokens, listening, provider
 from lsp_agent.mcp.remote import AddressRefused, Guard, check_remote, remote_streams
-from lsp_agent.mcp.stdio import Complaints, pipes, program_streams, with_pipes
+from lsp_agent.mcp.stdio import Complaints, program_streams
 from lsp_agent.shell.spawner import Spawner
 
 if TYPE_CHECKING:
@@ -108,12 +107,9 @@ class Connector:
         self, stack: AsyncExitStack, entry: Entry, program: Program, intake: Intake, complaints: Complaints
     ) -> "tuple[Streams, str]":
         env = {name: await self._value(entry, f"env.{name}", text, complaints) for name, text in entry.env.items()}
-        ends = await stack.enter_async_context(pipes())
-        wrap = Wrap(partial(with_pipes, ends=ends), (ends.directory,))
-        order, tier = await self.confinement.order(entry, program, env, wrap)
+        order, tier = await self.confinement.order(entry, program, env)
         complaints.tier = tier
-        streams = program_streams(self.spawner, order, ends, intake, complaints)
-        return await stack.enter_async_context(streams), tier
+        return await stack.enter_async_context(program_streams(self.spawner, order, intake, complaints)), tier
 
     async def _remote(
         self,

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 MAX_INSTRUCTIONS_CHARS = 4_000
 _SETTLE_S = 0.05
 """Several changes of lists are one."""
-_STOP_S = 4.0
+_STOP_S = 4.7
 
 
 class State(StrEnum):

@@ -79,11 +79,13 @@ def change_entry(
     created_at_ms: int,
     base_version: int | None = None,
     applied: bool = False,
+    made_in: str | None = None,
 ) -> PutJournal:
     """The entry `change`: a tool makes `after` of the text `before` (None = there is no file).
 
     `kind`: create, edit or delete. `path` is the real path. Written before the file is touched, with `applied` False
-    and followed by `applied_entry` or `dropped_entry`; or afterwards, with `applied` True.
+    and followed by `applied_entry` or `dropped_entry`; or afterwards, with `applied` True. `made_in`: the session of a
+    sub-agent that did it for `run`.
     """
     body = {
         "path": path,
@@ -97,6 +99,7 @@ def change_entry(
         "toolCallId": tool_call_id,
         "hunks": [list(hunk) for hunk in hunks],
         "applied": applied,
+        **({"madeIn": made_in} if made_in is not None else {}),
     }
     texts = tuple([text for text in (before, after) if text is not None])
     return PutJournal(run.session_id, change_id, "change", body, created_at_ms, texts)

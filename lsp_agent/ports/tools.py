@@ -56,11 +56,23 @@ class ToolContext:
     """Live output of this call (`tool_call_content_chunk`)."""
     todos: Callable[[], Sequence[Todo]]
     """The session's current list."""
+    called_by: Run | None = None
+    """In a sub-agent: the run of the user's that it works for."""
 
     @property
     def session_id(self) -> str:
         """The session the call belongs to."""
         return self.run.session_id
+
+    @property
+    def author(self) -> Run:
+        """The run whose journal changes to files are written to: the user reviews and undoes what they asked for."""
+        return self.called_by or self.run
+
+    @property
+    def made_in(self) -> str | None:
+        """The sub-agent's session, for the journal of its author; None outside of sub-agents."""
+        return self.session_id if self.called_by is not None else None
 
 
 class Tool(Protocol):

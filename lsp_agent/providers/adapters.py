@@ -1,30 +1,29 @@
-"""From settings to the adapter that speaks the provider's dialect. An SDK is imported by its first use, not here."""
+"""From settings to the adapter that speaks the provider's dialect.
+
+A dialect is imported when an adapter for it is made: most processes speak one of them.
+"""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 from lsp_agent.domain.errors import ProviderError
 from lsp_agent.ports.provider import Provider
-from lsp_agent.providers.anthropic import AnthropicProvider
-from lsp_agent.providers.azure import KEY_HEADER, azure_address
-from lsp_agent.providers.bedrock import make_bedrock
-from lsp_agent.providers.constrained_fit import FittedProvider, OllamaAbilities
 from lsp_agent.providers.copilot import HEADERS, is_copilot, request_headers
-from lsp_agent.providers.embedded import EmbeddedProvider, Engines
-from lsp_agent.providers.google import GoogleProvider
-from lsp_agent.providers.hosted_anthropic import BearerCredentials, HostedAnthropicProvider, Hosting
-from lsp_agent.providers.openai_chat import OpenAIChatProvider
-from lsp_agent.providers.openai_responses import OpenAIResponsesProvider
-from lsp_agent.providers.routed import RoutedProvider
-from lsp_agent.providers.scripted import ScriptedProvider
+from lsp_agent.providers.proxies import TlsContexts
+from lsp_agent.providers.sending import HTTP, TRANSPORTS, Reach
 from lsp_agent.providers.settings import COMPATIBLE_ALIASES, SUPPORTED_TYPES, ProviderSettings
 from lsp_agent.providers.specials import route_for, wants_bearer
-from lsp_agent.providers.vertex import ANTHROPIC_VERSION, vertex_address
+
+if TYPE_CHECKING:
+    from lsp_agent.providers.embedded import Engines
+    from lsp_agent.providers.oauth import LoginDue
 
 CACHE_SWITCH = "LSP_AGENT_DISABLE_ANTHROPIC_CACHE"
+_WITHOUT_SDK = frozenset({"bedrock", "embedded", "google", "scripted", "vertex"})
 _TRUE = frozenset({"1", "t", "true", "yes", "on"})
 _GATEWAY_URLS = {"openrouter": "https://openrouter.ai/api/v1", "vercel": "https://ai-gateway.vercel.sh/v1"}
 
@@ -34,6 +33,20 @@ class Preloadable(Provider, Protocol):
 
     async def preload(self) -> None:
         """Import and set up off the event loop."""
+        ...
+
+
+@runtime_checkable
+class Renewable(Protocol):
+    """An adapter that finds its own credentials, and may find others after a refusal."""
+
+    @property
+    def login_due(self) -> "LoginDue | None":
+        """What a person has to do first; None = nothing."""
+        ...
+
+    async def renewed(self, timeout_s: float) -> bool:
+        """Look for other credentials, for `timeout_s` if a login is due. True when there are some."""
         ...
 
 
@@ -47,7 +60,8 @@ class _Wanted:
     base_url: str
     headers: Mapping[str, str]
     env: Mapping[str, str]
-    engines: Engines | None = None
+    engines: "Engines | None" = None
+    contexts: TlsContexts | None = None
 
     @property
     def name(self) -> str:
@@ -64,7 +78,7 @@ class _Wanted:
         return {
             "headers": {**own, **self.headers},
             "extra_body": self.settings.extra_body,
-            "ca_file": self.option("ca_file"),
+            "reach": Reach(self.option("ca_file"), self.option("transport", HTTP), self.contexts),
         }
 
     def option(self, name: str, default: str = "") -> str:
@@ -89,17 +103,40 @@ def make_adapter(
     base_url: str,
     headers: Mapping[str, str],
     env: Mapping[str, str],
-    engines: Engines | None = None,
+    engines: "Engines | None" = None,
+    contexts: TlsContexts | None = None,
 ) -> Preloadable:
-    """The adapter for one provider; `key`, `base_url` and `headers` are the resolved values.
+    """The adapter for one provider; `key`, `base_url` and `headers` are the resolved values, `contexts` the
+    certificates that services share.
 
-    Raises: ProviderError for a type without an adapter, or an address that is missing.
+    Raises: ProviderError for a type without an adapter, an address that is missing or none, a transport it has not.
     """
-    wanted = _Wanted(settings, service_type(settings), key, base_url, headers, env, engines)
+    wanted = _Wanted(settings, service_type(settings), key, base_url, headers, env, engines, contexts)
+    _check_transport(wanted)
+    _check_address(wanted)
     return _MAKERS.get(wanted.kind, _chat)(wanted)
 
 
+def _check_transport(wanted: _Wanted) -> None:
+    found = wanted.option("transport", HTTP)
+    known = (HTTP,) if wanted.kind in _WITHOUT_SDK else TRANSPORTS
+    if found not in known:
+        where = f"providers.{wanted.name}.options.transport"
+        message = f"{where}: {found!r} is no way to reach a service of type {wanted.kind}; known: {', '.join(known)}."
+        raise ProviderError("Provider", "No such transport", message)
+
+
+def _check_address(wanted: _Wanted) -> None:
+    try:
+        urlsplit(wanted.base_url)
+    except ValueError as error:
+        message = f"providers.{wanted.name}.base_url is not an address."
+        raise ProviderError("Provider", "Bad address", message) from error
+
+
 def _anthropic(wanted: _Wanted) -> Preloadable:
+    from lsp_agent.providers.anthropic import AnthropicProvider
+
     key = wanted.key
     if key and not key.startswith("Bearer ") and wants_bearer(wanted.name, wanted.base_url):
         key = f"Bearer {key}"
@@ -113,6 +150,8 @@ def _openai(wanted: _Wanted) -> Preloadable:
 
 
 def _responses(wanted: _Wanted) -> Preloadable:
+    from lsp_agent.providers.openai_responses import OpenAIResponsesProvider
+
     return OpenAIResponsesProvider(
         wanted.name, api_key=wanted.key, base_url=wanted.base_url, **wanted.common, **_said_of_requests(wanted)
     )
@@ -128,6 +167,8 @@ def _chat(wanted: _Wanted) -> Preloadable:
     route = route_for(wanted.name, wanted.base_url) if wanted.kind == "openai-compat" else None
     if route is None:
         return chat
+    from lsp_agent.providers.routed import RoutedProvider
+
     other = _responses(wanted) if route.dialect == "responses" else _anthropic(wanted)
     models = re.compile(route.models)
     return RoutedProvider(
@@ -139,6 +180,8 @@ def _chat(wanted: _Wanted) -> Preloadable:
 
 def _fitted(wanted: _Wanted, chat: Preloadable) -> Preloadable:
     """Some models of a compatible server cannot call tools; an Ollama server says which."""
+    from lsp_agent.providers.constrained_fit import FittedProvider, OllamaAbilities
+
     asks = wanted.settings.type == "ollama" or wanted.name == "ollama"
     headers = {**wanted.headers, **({"authorization": f"Bearer {wanted.key}"} if wanted.key else {})}
     return FittedProvider(chat, abilities=OllamaAbilities(wanted.name, wanted.base_url, headers) if asks else None)
@@ -147,11 +190,16 @@ def _fitted(wanted: _Wanted, chat: Preloadable) -> Preloadable:
 def _embedded(wanted: _Wanted) -> Preloadable:
     if wanted.engines is None:
         raise ProviderError("Provider", "The embedded engine", "The embedded engine cannot be used here.")
+    from lsp_agent.providers.constrained_fit import FittedProvider
+    from lsp_agent.providers.embedded import EmbeddedProvider
+
     chat = EmbeddedProvider(wanted.name, wanted.engines, extra_body=wanted.settings.extra_body)
     return FittedProvider(chat, constrained=True)
 
 
 def _plain_chat(wanted: _Wanted) -> Preloadable:
+    from lsp_agent.providers.openai_chat import OpenAIChatProvider
+
     return OpenAIChatProvider(
         wanted.name,
         api_key=wanted.key,
@@ -170,6 +218,10 @@ def _said_of_requests(wanted: _Wanted) -> dict[str, Any]:
 def _azure(wanted: _Wanted) -> Preloadable:
     if not wanted.base_url:
         raise _no_address(wanted)
+    from lsp_agent.providers.azure import KEY_HEADER, azure_address
+    from lsp_agent.providers.openai_chat import OpenAIChatProvider
+    from lsp_agent.providers.openai_responses import OpenAIResponsesProvider
+
     address = azure_address(wanted.base_url, wanted.option("api_version"))
     common = {**wanted.common, "api_key": wanted.key, "base_url": address.base_url}
     if wanted.option("api", "responses") == "responses":
@@ -185,6 +237,8 @@ def _azure(wanted: _Wanted) -> Preloadable:
 
 
 def _bedrock(wanted: _Wanted) -> Preloadable:
+    from lsp_agent.providers.bedrock import make_bedrock
+
     return make_bedrock(
         wanted.name,
         api_key=wanted.key,
@@ -197,10 +251,17 @@ def _bedrock(wanted: _Wanted) -> Preloadable:
 
 
 def _google(wanted: _Wanted) -> Preloadable:
+    from lsp_agent.providers.google import GoogleProvider
+
     return GoogleProvider(wanted.name, api_key=wanted.key, base_url=wanted.base_url, **wanted.common)
 
 
 def _vertex(wanted: _Wanted) -> Preloadable:
+    from lsp_agent.providers.google import GoogleProvider
+    from lsp_agent.providers.hosted_anthropic import BearerCredentials, HostedAnthropicProvider, Hosting
+    from lsp_agent.providers.routed import RoutedProvider
+    from lsp_agent.providers.vertex import ANTHROPIC_VERSION, vertex_address
+
     base_url, publishers = vertex_address(wanted.name, wanted.settings.options, wanted.base_url, wanted.env)
     gemini = GoogleProvider(
         wanted.name,
@@ -226,6 +287,8 @@ def _vertex(wanted: _Wanted) -> Preloadable:
 
 
 def _scripted(wanted: _Wanted) -> Preloadable:
+    from lsp_agent.providers.scripted import ScriptedProvider
+
     script, holds = wanted.settings.options.get("script"), wanted.settings.options.get("hold_dir")
     home = wanted.env.get("HOME", "")
     return ScriptedProvider(

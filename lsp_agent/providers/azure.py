@@ -6,7 +6,7 @@ Completions knows a model by its deployment's path. Source: Azure OpenAI, "API v
 """
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 KEY_HEADER = "api-key"
 _UNDATED = frozenset({"", "v1", "preview", "latest"})
@@ -22,15 +22,18 @@ class AzureAddress:
 
 
 def azure_address(base_url: str, api_version: str) -> AzureAddress:
-    """The address of a resource."""
-    base = base_url.rstrip("/")
+    """The address of a resource; without `api_version` the one in the address's own query counts."""
+    base, _, asked = base_url.partition("?")
+    base, query = base.rstrip("/"), dict(parse_qsl(asked, keep_blank_values=True))
+    named = query.pop("api-version", "")
+    api_version = api_version or named
     path = urlsplit(base).path.rstrip("/")
     if api_version in _UNDATED:
-        query = {"api-version": api_version} if api_version in {"preview", "latest"} else {}
+        query |= {"api-version": api_version} if api_version in {"preview", "latest"} else {}
         if path.endswith("/v1"):
             return AzureAddress(base, query=query)
         return AzureAddress(f"{base}/v1" if path.endswith("/openai") else f"{base}/openai/v1", query=query)
     base = base.removesuffix("/v1")
     if not urlsplit(base).path.endswith("/openai"):
         base += "/openai"
-    return AzureAddress(base, "/deployments/{}/chat/completions", {"api-version": api_version})
+    return AzureAddress(base, "/deployments/{}/chat/completions", {**query, "api-version": api_version})

@@ -16,6 +16,7 @@ from lsp_agent.providers.aws_sso import Seen, cache_directory, login_due, seen, 
 from lsp_agent.providers.eventstream import EventStreamDecoder
 from lsp_agent.providers.hosted_anthropic import HostedAnthropicProvider, Hosting
 from lsp_agent.providers.oauth import LoginDue
+from lsp_agent.providers.sending import DIRECTLY, Reach
 
 ANTHROPIC_VERSION = "bedrock-2023-05-31"
 BEARER_NAME = "AWS_BEARER_TOKEN_BEDROCK"
@@ -135,7 +136,7 @@ def make_bedrock(
     extra_body: Mapping[str, Any],
     env: Mapping[str, str],
     cache: bool,
-    ca_file: str = "",
+    reach: Reach = DIRECTLY,
 ) -> HostedAnthropicProvider:
     """The adapter for Claude models at Bedrock; `options` may hold `region` and `profile`."""
     region = bedrock_region(provider_id, options, env)
@@ -162,7 +163,7 @@ def make_bedrock(
         headers=headers,
         extra_body=extra_body,
         cache=cache,
-        ca_file=ca_file,
+        reach=reach,
     )
 
 

@@ -12,14 +12,14 @@ from typing import TypeVar
 
 from lsp_agent.domain.errors import ProviderError
 from lsp_agent.ports.provider import Provider
-from lsp_agent.providers.adapters import Preloadable, make_adapter
+from lsp_agent.providers.adapters import Preloadable, Renewable, make_adapter
 from lsp_agent.providers.embedded import EMBEDDED_ID, Engines
-from lsp_agent.providers.hosted_anthropic import HostedAnthropicProvider
 from lsp_agent.providers.keys import is_template, missing_variables
 from lsp_agent.providers.keys import resolve as resolve_template
 from lsp_agent.providers.oauth import LoginDue, Token
 from lsp_agent.providers.oauth_tokens import PREFIX as OAUTH_PREFIX
 from lsp_agent.providers.oauth_tokens import WAIT_FOR_LOGIN_S, Logins, quiet
+from lsp_agent.providers.proxies import TlsContexts
 from lsp_agent.providers.settings import ProviderSettings
 
 _T = TypeVar("_T")
@@ -68,6 +68,7 @@ class Connections:
         self._logins = logins
         self._on_login_due = on_login_due
         self._engines = engines
+        self._contexts = TlsContexts()
         self._live: dict[str, _Live] = {}
         self._addresses: dict[str, str] = {}
         """Where logins said that their accounts are served."""
@@ -134,7 +135,7 @@ class Connections:
 
     async def _renewed(self, adapter: Preloadable) -> bool:
         """An adapter that finds its own credentials may find others; a login that is due is told of and waited for."""
-        if not isinstance(adapter, HostedAnthropicProvider):
+        if not isinstance(adapter, Renewable):
             return False
         if adapter.login_due is not None:
             self._on_login_due(adapter.login_due)
@@ -165,7 +166,13 @@ class Connections:
             if value and (is_template(settings.headers[name]) or any(word in name.lower() for word in _SECRET_HEADERS)):
                 self._on_secret(value)
         adapter = make_adapter(
-            settings, key=key, base_url=base_url, headers=headers, env=self._env, engines=self._engines
+            settings,
+            key=key,
+            base_url=base_url,
+            headers=headers,
+            env=self._env,
+            engines=self._engines,
+            contexts=self._contexts,
         )
         return _Live(settings, key, adapter)
 

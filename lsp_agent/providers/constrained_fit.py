@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from lsp_agent.domain.errors import ProviderError
-from lsp_agent.domain.model import Model
 from lsp_agent.domain.stream import StreamEvent
 from lsp_agent.ports.provider import Request
 from lsp_agent.providers.constrained import ConstrainedProvider
@@ -29,7 +28,6 @@ Abilities = Callable[[str], Awaitable[frozenset[str] | None]]
 """What the service says a model can do (`tools`, `vision`, …); None = it does not say."""
 WRITES_CALLS = ("qwen2.5-coder", "qwen2.5coder")
 """Models that call in their text although their server says they have tools (MODELS.md)."""
-CONSTRAINED_NOTE = "Cannot call tools: it is guided to look at one file, to answer, or to rewrite one function."
 _ASK_S = 2.0
 _ANSWER_BYTES = 4_000_000
 
@@ -106,13 +104,6 @@ class OllamaAbilities:
             await self._http.close()
         found = value.get("capabilities") if isinstance(value, Mapping) else None
         return frozenset([str(item) for item in found]) if isinstance(found, list) else None
-
-
-def noted(model: Model) -> Model:
-    """The model, with a word for people on what it can do when it is led by the hand."""
-    if not model.options.get("constrained") or model.options.get("notes"):
-        return model
-    return replace(model, options={**model.options, "notes": CONSTRAINED_NOTE})
 
 
 def without_own_options(request: Request) -> Request:

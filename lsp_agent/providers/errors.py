@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from lsp_agent.domain.errors import ProviderError
+from lsp_agent.providers.rate_limits import reset_after
 
 _CONTEXT_PATTERNS = re.compile(
     r"context[ _-]?(length|window|size)|maximum context|prompt is too long|too many (input )?tokens|input is too long|"
@@ -128,7 +129,7 @@ def status_error(service: str, status: int, body: object, headers: Mapping[str, 
         message[:_MESSAGE_LIMIT],
         status=status,
         retryable=retryable,
-        retry_after_s=retry_after(lowered) or _delay_in(body),
+        retry_after_s=retry_after(lowered) or _delay_in(body) or _until_reset(status, lowered),
         request_id=next((lowered[name] for name in _REQUEST_IDS if lowered.get(name)), None),
     )
 
@@ -193,6 +194,10 @@ def _kind_of_status(status: int, code: str, said: str) -> tuple[str, bool]:
     if status == 408 or status == 504:
         return "Timeout", True
     return "Provider", status == 409 or status >= 500
+
+
+def _until_reset(status: int, lowered: Mapping[str, str]) -> float | None:
+    return reset_after(lowered, datetime.now(UTC)) if status == 429 else None
 
 
 def _delay_in(body: object) -> float | None:

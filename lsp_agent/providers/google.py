@@ -14,6 +14,7 @@ from lsp_agent.providers.content import body_bytes, call_ids_of
 from lsp_agent.providers.google_request import encode
 from lsp_agent.providers.google_stream import GoogleStream
 from lsp_agent.providers.plain_http import PlainHttp
+from lsp_agent.providers.sending import DIRECTLY, Reach
 from lsp_agent.providers.streaming import answer, request_headers
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class GoogleProvider:
         bearer: bool = False,
         headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
-        ca_file: str = "",
+        reach: Reach = DIRECTLY,
     ) -> None:
         self.provider_id = provider_id
         self.media_in_tool_results = False
@@ -48,7 +49,7 @@ class GoogleProvider:
         self._bearer = bearer or api_key.startswith("Bearer ")
         self._models_path = models_path
         self._extra_body = dict(extra_body or {})
-        self._http = PlainHttp(provider_id, base_url or DEFAULT_BASE_URL, self._secrets, ca_file)
+        self._http = PlainHttp(provider_id, base_url or DEFAULT_BASE_URL, self._secrets, reach)
 
     async def preload(self) -> None:
         """Import the HTTP library off the event loop, before the first prompt."""

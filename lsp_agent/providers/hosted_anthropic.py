@@ -17,6 +17,7 @@ from lsp_agent.providers.anthropic_stream import AnthropicStream
 from lsp_agent.providers.content import body_bytes, call_ids_of
 from lsp_agent.providers.oauth import LoginDue
 from lsp_agent.providers.plain_http import PlainHttp
+from lsp_agent.providers.sending import DIRECTLY, Reach
 from lsp_agent.providers.sse import SseDecoder
 from lsp_agent.providers.streaming import Decoder, answer, request_headers
 
@@ -93,7 +94,7 @@ class HostedAnthropicProvider:
         headers: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
         cache: bool = True,
-        ca_file: str = "",
+        reach: Reach = DIRECTLY,
     ) -> None:
         self.provider_id = provider_id
         self.media_in_tool_results = True
@@ -102,7 +103,7 @@ class HostedAnthropicProvider:
         self._headers = {name.lower(): value for name, value in (headers or {}).items() if value}
         self._extra_body = dict(extra_body or {})
         self._cache = cache
-        self._http = PlainHttp(provider_id, hosting.base_url, self._secrets, ca_file)
+        self._http = PlainHttp(provider_id, hosting.base_url, self._secrets, reach)
 
     @property
     def login_due(self) -> LoginDue | None:
@@ -150,7 +151,7 @@ class HostedAnthropicProvider:
             headers["anthropic-beta"] = ",".join(dict.fromkeys([*configured, *encoded.betas]))
         data = body_bytes(body)
         path = hosting.path.format(quote(model, safe=""))
-        proof = await self._credentials.headers(self._http.base_url + path, data, headers)
+        proof = await self._credentials.headers(self._http.url(path), data, headers)
         return await self._http.post(path, data, {**headers, **proof})
 
     def _secrets(self) -> list[str]:

@@ -11,6 +11,7 @@ from lsp_agent.providers.chat_request import encode
 from lsp_agent.providers.chat_stream import ChatStream
 from lsp_agent.providers.content import call_ids_of
 from lsp_agent.providers.openai_client import OpenAIClient
+from lsp_agent.providers.sending import DIRECTLY, Reach
 from lsp_agent.providers.streaming import answer
 
 if TYPE_CHECKING:
@@ -38,18 +39,19 @@ class OpenAIChatProvider:
         path: str = "/chat/completions",
         key_header: str = "",
         query: Mapping[str, str] | None = None,
-        ca_file: str = "",
+        reach: Reach = DIRECTLY,
         more_headers: Callable[[Request], Mapping[str, str]] | None = None,
     ) -> None:
         self.provider_id = provider_id
         self.media_in_tool_results = False
         self._client = OpenAIClient(
+            provider_id,
             api_key=api_key,
             base_url=base_url,
             headers=headers,
             key_header=key_header,
             query=query,
-            ca_file=ca_file,
+            reach=reach,
             more_headers=more_headers,
         )
         self._base_url = base_url
@@ -59,7 +61,7 @@ class OpenAIChatProvider:
         self._replay_reasoning = replay_reasoning
 
     async def preload(self) -> None:
-        """Import the SDK off the event loop, before the first prompt."""
+        """Set up sending off the event loop, before the first prompt."""
         await self._client.preload()
 
     async def stream(self, request: Request) -> AsyncIterator[Sequence[StreamEvent]]:

@@ -1,4 +1,4 @@
-"""Services that are reached without an SDK: one HTTP client each, over the library the SDKs bring along.
+"""The usual way to a service: one HTTP client, no SDK.
 
 Knows no dialect and no credentials: addresses, bodies and headers come in, open responses go out.
 """
@@ -11,36 +11,55 @@ import orjson
 
 from lsp_agent.providers.errors import refusal
 from lsp_agent.providers.proxies import http_client
+from lsp_agent.providers.sending import DIRECTLY, OneClient, Reach, address
+from lsp_agent.providers.vendor_headers import layered
 
 if TYPE_CHECKING:
     import httpx2
 
-_CLOSE_S = 2.0
 _EXPLANATION_BYTES = 65_536
 _EXPLANATION_S = 10.0
 
 
 class PlainHttp:
-    """One service's connections. `secrets` returns what must never appear in a message."""
+    """A `Sender` over the HTTP library itself.
 
-    def __init__(self, service: str, base_url: str, secrets: Callable[[], Iterable[str]], ca_file: str = "") -> None:
-        self.base_url = base_url.rstrip("/")
+    `secrets` returns what must never appear in a message. `headers`: of every request, below those of one request.
+    `query`: added to every address.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        base_url: str,
+        secrets: Callable[[], Iterable[str]],
+        reach: Reach = DIRECTLY,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> None:
+        self._base_url = base_url
         self._service = service
         self._secrets = secrets
-        self._ca_file = ca_file
-        self._client: httpx2.AsyncClient | None = None
+        self._headers = dict(headers or {})
+        self._query = dict(query or {})
+        self._client = OneClient(lambda: http_client(base_url, reach.ca_file, reach.contexts), _close)
 
     async def preload(self) -> None:
-        """Import the library and make the client in a thread, so that the first prompt does not pay for it."""
-        await self._ready()
+        """Import the library and make the client in a thread."""
+        await self._client.ready()
+
+    def url(self, path: str) -> str:
+        """Where `post` sends to."""
+        return address(self._base_url, path, self._query)
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> "httpx2.Response":
-        """Send and return the open response of a success. `path` follows the base address as it is, query included.
+        """See `Sender`. Raises: ProviderError for any status but success; what the library raises for all else."""
+        client = await self._client.ready()
+        import httpx2
 
-        Raises: ProviderError for any other status; what the library raises for everything else.
-        """
-        client = await self._ready()
-        request = client.build_request("POST", self.base_url + path, content=body, headers=dict(headers))
+        sent = httpx2.Headers(layered(self._headers, headers), encoding="utf-8")
+        request = client.build_request("POST", self.url(path), content=body, headers=sent)
         # a redirect to another host would carry the key along
         response = await client.send(request, stream=True, follow_redirects=False)
         if response.is_success:
@@ -52,27 +71,17 @@ class PlainHttp:
         raise refusal(self._service, response.status_code, said, response.headers, self._secrets())
 
     async def close(self) -> None:
-        """Release connections; may be called twice."""
-        client, self._client = self._client, None
-        if client is None:
-            return
-        try:
-            async with asyncio.timeout(_CLOSE_S):
-                await client.aclose()
-        except TimeoutError:
-            return  # the process is about to end anyway
+        await self._client.close()
 
-    async def _ready(self) -> "httpx2.AsyncClient":
-        if self._client is None:
-            made = await asyncio.to_thread(http_client, self.base_url, self._ca_file)
-            # another request may have been quicker meanwhile
-            if self._client is None:
-                self._client = made
-        return self._client
+
+async def _close(client: "httpx2.AsyncClient") -> None:
+    await client.aclose()
 
 
 async def _explanation(response: "httpx2.Response") -> object:
-    """What an error answer says, as JSON where it is JSON, else as text."""
+    """What an error answer says, as JSON where it is JSON, else as text; None when it cannot be read."""
+    import httpx2
+
     text = b""
     try:
         async with asyncio.timeout(_EXPLANATION_S):
@@ -80,7 +89,7 @@ async def _explanation(response: "httpx2.Response") -> object:
                 text += chunk
                 if len(text) > _EXPLANATION_BYTES:
                     break
-    except TimeoutError:
+    except (TimeoutError, httpx2.HTTPError):
         return None  # the status says enough
     try:
         found: object = orjson.loads(text)

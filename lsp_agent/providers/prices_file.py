@@ -1,8 +1,8 @@
-"""The price list in force: kept in a file of the state directory, made from the installed package, refreshed if asked.
+"""The price list in force: the one we ship, kept in a quicker form in the state directory, refreshed if asked.
 
-Importing the package costs a quarter of a second and 25 MB; the file here costs milliseconds, so the import happens
-once a version, in a thread. Going online is the user's choice (`models.refresh_prices`): at most once a day, with an
-ETag, bounded in time and bytes, and never waited for. Whatever goes wrong, the list before stays.
+The shipped file takes 25 ms to check, the kept one 6, so the former is read once a version; both in a thread. Going
+online is the user's choice (`models.refresh_prices`): at most once a day, with an ETag, bounded in time and bytes, and
+never waited for. Whatever goes wrong, the list before stays.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import orjson
 
 from lsp_agent.domain.errors import ProviderError
 from lsp_agent.providers.prices import Listed, PriceList
-from lsp_agent.providers.prices_source import from_package, from_raw, package_version
+from lsp_agent.providers.prices_source import SHIPPED_VERSION, from_raw, shipped
 from lsp_agent.providers.proxies import http_client
 
 _log = logging.getLogger(__name__)
@@ -43,11 +43,10 @@ class Prices:
         self._now_s = now_s
         self._etag = ""
         self._checked_s = 0.0
-        self._version = ""
         self._loading: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
-        """Read the file, or make it of the package. Once; who comes later waits for the same work. Never raises."""
+        """Read the kept file, or the shipped one. Once; who comes later waits for the same work. Never raises."""
         if self._loading is None:
             self._loading = asyncio.create_task(asyncio.to_thread(self._load), name="price list")
         await asyncio.shield(self._loading)
@@ -109,9 +108,8 @@ class Prices:
             kept = orjson.loads(self._path.read_bytes()) if self._path.stat().st_size <= MAX_BYTES else None
         except (OSError, ValueError):
             kept = None
-        self._version = package_version()
         try:
-            if isinstance(kept, dict) and kept.get("shape") == _SHAPE and kept.get("package") == self._version:
+            if isinstance(kept, dict) and kept.get("shape") == _SHAPE and kept.get("package") == SHIPPED_VERSION:
                 self.current = PriceList(
                     {name: [_row(one) for one in rows] for name, rows in kept["services"].items()}, str(kept["source"])
                 )
@@ -120,8 +118,8 @@ class Prices:
         except (KeyError, TypeError, ValueError, AttributeError):
             _log.info("the kept price list is damaged and made anew")
         try:
-            found = from_package(datetime.fromtimestamp(self._now_s(), UTC).date())
-        except (ImportError, ValueError) as error:
+            found = shipped(datetime.fromtimestamp(self._now_s(), UTC).date())
+        except (OSError, ValueError) as error:
             _log.info("there is no price list: %s", type(error).__name__)
             return
         self.current = found
@@ -130,7 +128,7 @@ class Prices:
     def _store(self, found: PriceList) -> None:
         content = {
             "shape": _SHAPE,
-            "package": self._version,
+            "package": SHIPPED_VERSION,
             "source": found.source,
             "etag": self._etag,
             "checked_s": self._checked_s,

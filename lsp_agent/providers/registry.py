@@ -15,9 +15,9 @@ from lsp_agent.ports.provider import Provider
 from lsp_agent.providers.adapters import service_type
 from lsp_agent.providers.catalog import SERVICES, KnownService, known_service, vendors_model
 from lsp_agent.providers.connections import Connections, nobody
-from lsp_agent.providers.constrained_fit import noted
 from lsp_agent.providers.content import merged
 from lsp_agent.providers.embedded import EMBEDDED_ID, Engines
+from lsp_agent.providers.notes import noted
 from lsp_agent.providers.oauth import LoginDue
 from lsp_agent.providers.oauth_tokens import PREFIX as OAUTH_PREFIX
 from lsp_agent.providers.oauth_tokens import Logins, quiet
@@ -100,7 +100,7 @@ class ProviderRegistry:
         self._local = await asyncio.shield(self._probing)
 
     async def preload(self) -> None:
-        """Import the SDK of the default model and make its client, off the loop. For the idle time after start.
+        """Import what reaches the default model and make its client, off the loop. For the idle time after start.
 
         What is wrong is reported when a run needs it, not here.
         """

@@ -34,7 +34,7 @@ OWN_MODEL_OPTIONS = frozenset({"constrained", "text_calls", "mechanical_summary"
 ADAPTER_OPTIONS = frozenset(
     {
         *("api", "api_version", "ca_file", "hold_dir", "location", "profile", "project", "region", "replay_reasoning"),
-        *("oauth", "script"),
+        *("oauth", "script", "transport"),
     }
 )
 """Options of a provider's block that say how to reach it; all others are sent with every request of its models."""
@@ -60,7 +60,8 @@ class ProviderSettings:
     """`api` (`responses` or `chat`, for types openai and azure), `replay_reasoning` (bool, for compatible servers that
     want their `reasoning_content` back), `api_version` (azure), `region` and `profile` (bedrock), `project` and
     `location` (vertex), `script` (path of a script) and `hold_dir` (scripted), `ca_file` (PEM, trusted in
-    addition); the rest are provider options of every model (CORE 17.3)."""
+    addition), `transport` (`http`, or `sdk`: through the vendor's own package, for Anthropic's and OpenAI's dialects);
+    the rest are provider options of every model (CORE 17.3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The part of a streamed answer that all HTTP dialects share: bytes in, batches of events out, the connection closed.
 
-Reads the raw bytes of an SDK's response with our own decoder; typed SDK events cost too much a delta. Knows no dialect.
+Reads the raw bytes of a response with our own decoder; typed events of an SDK cost too much a delta. Knows no dialect.
 """
 
 import asyncio

@@ -15,7 +15,7 @@ from lsp_agent.workspace.pushed import PushedDiagnostics, PushedSelection
 
 
 class FrozenDocuments:
-    """Implements `workspace.attachments.AttachmentSource` over one connection, at one moment."""
+    """Implements `workspace.asking.AttachmentSource` over one connection, at one moment."""
 
     def __init__(self, documents: OpenDocuments, items: Sequence[Mapping[str, Any]]) -> None:
         self._documents = documents
@@ -25,6 +25,11 @@ class FrozenDocuments:
         self._kept = {uri: document for uri in named | pushed if (document := documents.get(uri)) is not None}
         wants_diagnostics = any(item.get("type") == "diagnostics" for item in items)
         self._diagnostics = {uri: documents.diagnostics(uri) for uri in (*named, None)} if wants_diagnostics else {}
+
+    @property
+    def encoding(self) -> str:
+        """The connection's position encoding."""
+        return self._documents.encoding
 
     async def document_at(self, uri: str, version: int | None) -> Document | None:
         """The open document, at exactly `version` when one is named. Raises: RequestRejected(StaleDocument)."""

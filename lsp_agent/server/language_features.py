@@ -7,7 +7,7 @@ converter, answered by the registered feature, and goes back as plain JSON. Each
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from cattrs.errors import BaseValidationError
@@ -18,7 +18,8 @@ from pygls.lsp.server import LanguageServer
 from lsp_agent import __version__
 from lsp_agent.domain.errors import RequestRejected
 from lsp_agent.server.negotiation import Negotiated
-from lsp_agent.server.tier0.hints import SOURCE, Mark
+from lsp_agent.server.tier0.hints import SOURCE
+from lsp_agent.server.tier0.notes import Note, lenses, note
 from lsp_agent.server.tier0.offers import Facts, Offer, offers
 
 Command = Callable[[list[Any], int | str | None], Awaitable[Any]]
@@ -26,19 +27,15 @@ Command = Callable[[list[Any], int | str | None], Awaitable[Any]]
 Look = Callable[[str, dict[str, Any], list[str]], Facts]
 """What is known at a URI and range, with the messages of the request's diagnostics."""
 
-Marks = Callable[[str], Sequence[Mark]]
-"""The agent's changes that wait in a document."""
-MAX_HOVER_CHARS = 4_000
-
 
 class LanguageFeatures:
     """What one connection can ask for through standard LSP methods."""
 
-    def __init__(self, commands: dict[str, Command], look: Look, agreed: Negotiated, marks: Marks) -> None:
+    def __init__(self, commands: dict[str, Command], look: Look, agreed: Negotiated) -> None:
         self._server = LanguageServer("lsp-agent", __version__)
         self._server.feature(types.TEXT_DOCUMENT_CODE_ACTION)(_code_actions(look, agreed))
-        self._server.feature(types.TEXT_DOCUMENT_CODE_LENS)(_lenses(marks))
-        self._server.feature(types.TEXT_DOCUMENT_HOVER)(_hover(marks, agreed))
+        self._server.feature(types.TEXT_DOCUMENT_CODE_LENS)(_lenses(look))
+        self._server.feature(types.TEXT_DOCUMENT_HOVER)(_hover(look, agreed))
         for name, run in commands.items():
             self._server.command(name)(_function(run))
 
@@ -103,42 +100,51 @@ def _code_actions(look: Look, agreed: Negotiated) -> Callable[[types.CodeActionP
     return code_actions
 
 
-def _lenses(marks: Marks) -> Callable[[types.CodeLensParams], list[types.CodeLens]]:
-    """The feature: keep and take back above each change that waits."""
+def _lenses(look: Look) -> Callable[[types.CodeLensParams], list[types.CodeLens]]:
+    """The feature: what can be done with a line, above it."""
 
     def code_lenses(params: types.CodeLensParams) -> list[types.CodeLens]:
         found = []
-        for mark in marks(params.text_document.uri):
-            place = types.Position(line=mark.start, character=0)
-            span = types.Range(start=place, end=place)
-            for title, name in (("Keep", "lspAgent.accept"), ("Take back", "lspAgent.reject")):
-                command = types.Command(title=title, command=name, arguments=[mark.target])
-                found.append(types.CodeLens(range=span, command=command))
+        for lens in lenses(look(params.text_document.uri, _line(0), [])):
+            place = types.Position(line=lens.line, character=0)
+            command = types.Command(title=lens.title, command=lens.command, arguments=list(lens.arguments))
+            found.append(types.CodeLens(range=types.Range(start=place, end=place), command=command))
         return found
 
     return code_lenses
 
 
-def _hover(marks: Marks, agreed: Negotiated) -> Callable[[types.HoverParams], types.Hover | None]:
-    """The feature: what stood where a change is, in the shape this client takes."""
+def _hover(look: Look, agreed: Negotiated) -> Callable[[types.HoverParams], types.Hover | None]:
+    """The feature: what stood where a change is, or what a marked comment is for, in the shape this client takes."""
     text_document = agreed.capabilities.get("textDocument")
     said = text_document.get("hover") if isinstance(text_document, dict) else None
     formats = said.get("contentFormat") if isinstance(said, dict) else None
-    is_markdown = isinstance(formats, list) and "markdown" in formats
 
     def hover(params: types.HoverParams) -> types.Hover | None:
         line = params.position.line
-        mark = next((each for each in marks(params.text_document.uri) if each.meets(line, line)), None)
-        if mark is None:
-            return None
-        old = mark.old_text[:MAX_HOVER_CHARS]
-        said = "The agent changed this. Before:" if old else "The agent added this."
-        fence = "`" * max(3, _longest_run(old, "`") + 1)
-        value = f"{said}\n\n{fence}\n{old.rstrip()}\n{fence}" if old and is_markdown else f"{said}\n{old}".rstrip()
-        kind = types.MarkupKind.Markdown if is_markdown else types.MarkupKind.PlainText
-        return types.Hover(contents=types.MarkupContent(kind=kind, value=value))
+        found = note(look(params.text_document.uri, _line(line), []), line)
+        return types.Hover(contents=_contents(found, formats)) if found is not None else None
 
     return hover
+
+
+def _contents(found: Note, formats: object) -> types.MarkupContent | str:
+    """A client that names no format takes no `MarkupContent`, only a string, which is read as markdown."""
+    known = formats if isinstance(formats, list) else []
+    is_markdown = "markdown" in known or not known
+    fence = "`" * max(3, _longest_run(found.code, "`") + 1)
+    code = f"\n\n{fence}\n{found.code.rstrip()}\n{fence}" if is_markdown else f"\n{found.code}"
+    value = f"{found.text}{code if found.code else ''}".rstrip()
+    if not known:
+        return value
+    return types.MarkupContent(
+        kind=types.MarkupKind.Markdown if is_markdown else types.MarkupKind.PlainText, value=value
+    )
+
+
+def _line(number: int) -> dict[str, Any]:
+    place = {"line": number, "character": 0}
+    return {"start": place, "end": dict(place)}
 
 
 def _longest_run(text: str, character: str) -> int:

@@ -1,7 +1,6 @@
 """Standard LSP requests for editors with no plugin, answered through pygls (PROTOCOL 14, tier 0)."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 from lsp_agent.domain.errors import AgentError
@@ -9,7 +8,7 @@ from lsp_agent.server.connection import Connection
 from lsp_agent.server.server import AgentServer, Handle
 from lsp_agent.server.tier0.commands import Commands
 from lsp_agent.server.tier0.companion import Companion
-from lsp_agent.server.tier0.hints import Mark, is_ours
+from lsp_agent.server.tier0.hints import is_ours
 from lsp_agent.server.tier0.marker import find_marker
 from lsp_agent.server.tier0.offers import Facts
 from lsp_agent.wire.request import Request
@@ -33,7 +32,6 @@ async def _answer(server: AgentServer, connection: Connection, request: Request)
             Commands(server, connection).table(),
             lambda uri, span, problems: facts(connection, uri, span, problems),
             connection.agreed,
-            lambda uri: marks(connection, uri),
         )
     request.answer(await connection.features.answer(request.method, request.params))
 
@@ -42,12 +40,6 @@ def _load() -> Any:
     from lsp_agent.server import language_features
 
     return language_features
-
-
-def marks(connection: Connection, uri: str) -> Sequence[Mark]:
-    """The agent's changes that wait in a document of an editor with no plugin."""
-    companion = connection.companion
-    return companion.marks(uri) if isinstance(companion, Companion) else ()
 
 
 def facts(connection: Connection, uri: str, span: dict[str, Any], problems: list[str]) -> Facts:

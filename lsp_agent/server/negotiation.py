@@ -26,7 +26,7 @@ ACTION_KINDS = ("quickfix", "refactor.rewrite", "source.agent")
 COMMANDS = tuple(
     f"lspAgent.{name}"
     for name in (
-        *("ask", "stop", "accept", "reject", "permissions", "undo", "redo", "sessions", "status"),
+        *("ask", "steer", "stop", "accept", "reject", "permissions", "undo", "redo", "sessions", "status"),
         *("transcript", "prompt", "send", "model", "mode"),
     )
 )
@@ -36,6 +36,7 @@ _ADVERTISED: Mapping[str, tuple[str, ...]] = {
     "workspace/workspaceFolders": ("workspace", "workspaceFolders"),
     "window/workDoneProgress/create": ("window", "workDoneProgress"),
     "window/showDocument": ("window", "showDocument", "support"),
+    "workspace/codeLens/refresh": ("workspace", "codeLens", "refreshSupport"),
     "window/showMessageRequest": (),
 }
 """Requests of ours and the client capability each needs; an empty path needs none (LSP 3.17)."""

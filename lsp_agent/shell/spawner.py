@@ -24,8 +24,10 @@ _log = logging.getLogger(__name__)
 _PACKAGE_PARENT = str(Path(lsp_agent.__file__).resolve().parents[1])
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from lsp_agent.shell.supervisor import main; main()"
 _NAMES: Mapping[int, str] = {1: "stdout", 2: "stderr"}
-_STOP_S = 2.2
-"""After this the supervisor itself is taken down: it allows the command 1.5 s after TERM."""
+_TERM_GRACE_S = 1.5
+"""What a command may take after TERM, before KILL."""
+_STOP_MARGIN_S = 0.7
+"""Beyond that the supervisor itself is taken down."""
 _DRAIN_S = 0.5
 LIMITS: Mapping[str, int] = {
     "RLIMIT_CORE": 0,
@@ -63,6 +65,10 @@ class Order:
     placeholders: Sequence[str] = ()
     outlet_at: int | None = None
     """Place in `argv` for the number of a descriptor that leads to `Running.take_outlet`."""
+    joined: bool = False
+    """Its standard input and output are raw pipes to `Running.take_pipes`; see `shell.duplex`."""
+    grace_s: float = _TERM_GRACE_S
+    """How long it may take to end after TERM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +80,72 @@ class Ended:
     why: str = ""
 
 
+_LOST = Ended(128 + signal.SIGKILL, signal.SIGKILL, "lost")
 Sink = Callable[[str, str], None]
 """(`stdout` or `stderr`, clean text). Never waits, never raises."""
+
+
+class _Ends:
+    """The descriptors of one start: ours, and those that are handed on. Raises: OSError when there are no more."""
+
+    def __init__(self, order: Order) -> None:
+        self.outlet: socket.socket | None = None
+        self.pipes: tuple[int, int] | None = None
+        self.handed: dict[str, Any] = {"outlet_fd": None, "joined": None}
+        """What the order says of them."""
+        self.theirs: list[int] = []
+        self.report, report = os.pipe()
+        self._hand_on("report_fd", report)
+        try:
+            os.set_blocking(self.report, False)
+            if order.outlet_at is not None:
+                self.outlet, inner = socket.socketpair()
+                self._hand_on("outlet_fd", inner.detach())
+            if order.joined:
+                their_input, our_output = os.pipe()
+                self.theirs.append(their_input)
+                self.pipes = (-1, our_output)
+                our_input, their_output = os.pipe()
+                self.theirs.append(their_output)
+                self.pipes = (our_input, our_output)
+                self.handed["joined"] = [their_input, their_output]
+        except OSError:
+            self.close_theirs()
+            self.close_ours()
+            raise
+
+    def _hand_on(self, name: str, descriptor: int) -> None:
+        self.handed[name] = descriptor
+        self.theirs.append(descriptor)
+
+    def close_theirs(self) -> None:
+        """Ours are at their end once nobody else holds these."""
+        while self.theirs:
+            os.close(self.theirs.pop())
+
+    def close_ours(self) -> None:
+        """All that were not taken. May be called twice."""
+        if self.outlet is not None:
+            self.outlet.close()
+        for descriptor in (self.report, *(self.pipes or ())):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.report, self.pipes, self.outlet = -1, None, None
 
 
 class Running(asyncio.SubprocessProtocol):
     """One started command. `ended` is done when its whole tree is gone and its output read."""
 
-    def __init__(self, report: int, order: Order, sink: Sink, outlet: socket.socket | None = None) -> None:
-        self._report = report
+    def __init__(self, ends: _Ends, order: Order, sink: Sink) -> None:
+        self._ends = ends
         self._most = order.max_output_bytes
+        self._stop_s = order.grace_s + _STOP_MARGIN_S
         self._sink = sink
         self._cleaners = {1: Cleaner(), 2: Cleaner()}
         self._open = {1, 2}
         self._bytes = 0
         self._transport: asyncio.SubprocessTransport | None = None
         self._exited = False
-        self._outlet = outlet
         self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
 
     # ------------------------------------------------------------------------------------------- SubprocessProtocol
@@ -129,11 +184,16 @@ class Running(asyncio.SubprocessProtocol):
 
     def take_outlet(self) -> socket.socket | None:
         """Our end of the pair whose other end the command was given (`Order.outlet_at`); from now on the caller's."""
-        outlet, self._outlet = self._outlet, None
+        outlet, self._ends.outlet = self._ends.outlet, None
         return outlet
 
+    def take_pipes(self) -> tuple[int, int] | None:
+        """What it writes and what it reads, as descriptors (`Order.joined`); from now on the caller's to close."""
+        pipes, self._ends.pipes = self._ends.pipes, None
+        return pipes
+
     def ask_to_stop(self) -> None:
-        """TERM, and KILL two seconds later. Returns at once; may be called twice."""
+        """TERM, and KILL after its grace. Returns at once; may be called twice."""
         if self._transport is not None and not self._exited:
             with contextlib.suppress(ProcessLookupError):
                 self._transport.send_signal(signal.SIGTERM)
@@ -141,7 +201,7 @@ class Running(asyncio.SubprocessProtocol):
     async def stop(self) -> Ended:
         """End it and wait until it is gone; bounded, also when the supervisor no longer answers."""
         self.ask_to_stop()
-        done, _ = await asyncio.wait([self.ended], timeout=_STOP_S)
+        done, _ = await asyncio.wait([self.ended], timeout=self._stop_s)
         if not done:
             await asyncio.to_thread(kill_tree, self.pid)
         return await asyncio.shield(self.ended)
@@ -157,26 +217,27 @@ class Running(asyncio.SubprocessProtocol):
         if self._exited and not self._open:
             self._finish()
 
-    def _finish(self) -> None:
+    def abandon(self) -> None:
+        """It was given no order, and nobody waits for it: kill the supervisor, close what is ours."""
+        self._finish(_LOST)
+
+    def _finish(self, known: Ended | None = None) -> None:
         if self.ended.done():
             return
-        ended = self._read_report()
-        if self._outlet is not None:
-            self._outlet.close()
+        ended = known or self._read_report()
+        self._ends.close_ours()
         if self._transport is not None:
             self._transport.close()
         self.ended.set_result(ended)
 
     def _read_report(self) -> Ended:
         try:
-            report = json.loads(os.read(self._report, 4096) or b"{}")
+            report = json.loads(os.read(self._ends.report, 4096) or b"{}")
         except (OSError, ValueError):
             report = {}
-        finally:
-            os.close(self._report)
         if "exit" not in report:
             _log.warning("the supervisor of a command ended without a report")
-            return Ended(128 + signal.SIGKILL, signal.SIGKILL, "lost")
+            return _LOST
         why = "output" if self._bytes > self._most else str(report["why"])
         return Ended(int(report["exit"]), int(report["signal"]), why)
 
@@ -189,10 +250,9 @@ class Spawner:
 
     async def start(self, order: Order, sink: Sink) -> Running:
         """Start a command; its output goes to `sink`. Raises: OSError when no process can be started at all."""
-        outer, inner = socket.socketpair() if order.outlet_at is not None else (None, None)
-        report_read, report_write = os.pipe()
-        os.set_blocking(report_read, False)
-        running = Running(report_read, order, sink, outer)
+        ends = _Ends(order)
+        text = _text_of(order, ends.handed)
+        running = Running(ends, order, sink)
         try:
             await asyncio.get_running_loop().subprocess_exec(
                 lambda: running,
@@ -201,30 +261,24 @@ class Spawner:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                pass_fds=(report_write,) if inner is None else (report_write, inner.fileno()),
+                pass_fds=tuple(ends.theirs),
                 start_new_session=True,
                 cwd="/",
                 env={"LC_ALL": "C.UTF-8", "PATH": ""},
             )
         except OSError:
-            os.close(report_read)
-            if outer is not None:
-                outer.close()
+            ends.close_ours()
             raise
         except asyncio.CancelledError:
-            running.ask_to_stop()
-            running.send(b"")
+            running.abandon()
             raise
         finally:
-            os.close(report_write)
-            inner_fd = inner.fileno() if inner is not None else None
-            if inner is not None:
-                inner.close()
-        running.send(_text_of(order, report_write, inner_fd))
+            ends.close_theirs()
+        running.send(text)
         return running
 
 
-def _text_of(order: Order, report_fd: int, outlet_fd: int | None) -> bytes:
+def _text_of(order: Order, handed: Mapping[str, Any]) -> bytes:
     fields: dict[str, Any] = {
         "argv": list(order.argv),
         "cwd": order.cwd,
@@ -232,14 +286,14 @@ def _text_of(order: Order, report_fd: int, outlet_fd: int | None) -> bytes:
         "limits": dict(order.limits),
         "max_processes": order.max_processes,
         "max_memory_bytes": order.max_memory_bytes or _memory_limit(),
-        "report_fd": report_fd,
         "seccomp": base64.b64encode(order.seccomp).decode("ascii"),
         "seccomp_at": order.seccomp_at,
         "landlock": dict(order.landlock) if order.landlock is not None else None,
         "walls": order.walls,
         "placeholders": list(order.placeholders),
         "outlet_at": order.outlet_at,
-        "outlet_fd": outlet_fd,
+        "grace_s": order.grace_s,
+        **handed,
     }
     return json.dumps(fields).encode("utf-8")
 

@@ -2,7 +2,8 @@
 
 It is the reaper of everything the command starts (`PR_SET_CHILD_SUBREAPER`), so a child that calls `setsid` or forks
 twice is still found. When the command ends, when the server asks (SIGTERM) or when the server dies (the kernel sends
-SIGTERM then), it ends the whole tree: TERM, a second and a half, then KILL until nothing is left.
+SIGTERM then), it ends the whole tree: TERM, a second and a half or what the order says, then KILL until nothing is
+left.
 
 Started as `python -I -S`; imports the standard library and its two neighbours only. Reads one JSON order from its
 standard input, a pipe, and writes one JSON report to the descriptor it was given.
@@ -54,21 +55,22 @@ def main() -> None:
         signal.signal(ignored, signal.SIG_IGN)
     order = json.loads(sys.stdin.buffer.read())
     null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, 0)
+    os.dup2(null, 0)  # what the command reads is nothing, unless the order says where its words come from
     if os.getppid() != server:
         sys.exit(NOT_STARTED)  # it died before the kernel knew that we want to hear of it
     report = int(order["report_fd"])
     os.set_inheritable(report, False)
     group = task_limit.make_group(int(order["max_processes"]) * _TASKS_A_PROCESS)
     child = _start(order, group)
-    if order.get("outlet_fd") is not None:
-        os.close(int(order["outlet_fd"]))  # the server sees its end when nobody inside holds it any more
+    for handed_on in (order.get("outlet_fd"), *(order.get("joined") or ())):
+        if handed_on is not None:
+            os.close(int(handed_on))  # the server sees its end when nobody inside holds it any more
     # the pipes of the output belong to the command: whoever reads them sees their end with the last of it
     os.dup2(null, 1)
     os.dup2(null, 2)
     limits = (int(order["max_processes"]), int(order["max_memory_bytes"]))
     status, why = _watch(child, limits, wake_read, stopping, server)
-    _end_tree(child, int(order.get("walls", 0)), TERM_GRACE_S if why else 0.0)
+    _end_tree(child, int(order.get("walls", 0)), float(order.get("grace_s", TERM_GRACE_S)) if why else 0.0)
     _remove_placeholders(order, why)
     if status is None:
         status = _reaped(child)
@@ -97,6 +99,8 @@ def _start(order: dict[str, Any], group: str | None) -> int:
         _prctl(_SET_PDEATHSIG, signal.SIGKILL)
         _limit(order["limits"])
         os.chdir(order["cwd"])
+        for ours, handed in enumerate(order.get("joined") or ()):
+            os.dup2(int(handed), ours)
         outlet = order.get("outlet_fd")
         _close_all_but({0, 1, 2} if outlet is None else {0, 1, 2, int(outlet)})
         if outlet is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from lsp_agent.config.keys import MODES
-from lsp_agent.subagents.frontmatter import listed, split, text_of
+from lsp_agent.context.frontmatter import FrontMatter, FrontMatterError, split
 from lsp_agent.untrusted import clean, hidden_characters
 
 MAX_BYTES = 64 << 10
@@ -84,26 +84,42 @@ def parse(text: str, stem: str, *, scope: str, source: str) -> Definition:
     """
     if scope == "project" and (found := hidden_characters(text)):
         raise ValueError(f"it holds characters that no reader can see ({', '.join(found[:5])})")
-    head, body = split(text)
-    name = text_of(head.get("name")).strip().lower() or stem.lower()
+    head = _head(text)
+    name = head.text("name").lower() or stem.lower()
     if not _NAME.fullmatch(name):
         raise ValueError("its name must be letters, digits, - and _, at most 64 of them")
-    description = " ".join(clean(text_of(head.get("description"))).split())
+    description = " ".join(clean(head.text("description")).split())
     if not description:
         raise ValueError("it has no description")
-    prompt = clean(body).strip()
+    prompt = clean(head.body).strip()
     if not prompt or len(prompt) > MAX_PROMPT_CHARS:
         raise ValueError(f"its prompt is empty or longer than {MAX_PROMPT_CHARS} characters")
     return Definition(
         name,
         description[:MAX_DESCRIPTION_CHARS],
         prompt,
-        _model(text_of(head.get("model")).strip()),
-        _tools(listed(head.get("tools")), listed(head.get("disallowedtools"))),
-        _mode(text_of(head.get("mode") or head.get("permissionmode")).strip()),
+        _model(head.text("model")),
+        _tools(_listed(head, "tools"), _listed(head, "disallowedTools")),
+        _mode(head.text("mode", "permissionMode")),
         scope,
         source,
     )
+
+
+def _head(text: str) -> FrontMatter:
+    """Raises: ValueError also for a value that could mean less narrow than it was meant."""
+    head = split(text)
+    if head.unclosed:
+        raise FrontMatterError("the head has no closing ---")
+    for name in ("tools", "disallowedTools", "mode", "permissionMode"):
+        if isinstance(head.get(name), Mapping):
+            raise FrontMatterError(f"its {name} are neither a text nor a list")
+    return head
+
+
+def _listed(head: FrontMatter, name: str) -> Collection[str] | None:
+    """None when there is no such field."""
+    return None if head.get(name) is None else head.texts(name)
 
 
 def narrower(*modes: str) -> str:

@@ -222,6 +222,7 @@ class Runner:
                 context=caller_context if assignment.with_context else no_context,
                 hooks=NoHooks(),
                 limits=limits,
+                called_by=context.author,
             )
         )
         turns.options_of = options

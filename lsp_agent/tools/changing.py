@@ -1,4 +1,4 @@
-"""The one way in which edit, multiedit and write change a file.
+"""The one way in which edit, multiedit, write and download change a file.
 
 read → make the new text → show it to the user → journal → change → remember. Nothing is written, and no directory made,
 before the answer; the journal has the text that was there, and the run's checkpoint, before the file is touched
@@ -7,7 +7,7 @@ the same edit still fits the same number of places; the model then has to view t
 (CORE 26 and 31; RELIABILITY FS-15, F48).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,7 +65,7 @@ class _Change:
             self.hunks,
             kind=self.kind,
             base_version=self.base_version,
-            run_id=context.run.run_id,
+            run_id=context.author.run_id,
             tool_call_id=context.call.tool_call_id,
         )
 
@@ -130,6 +130,27 @@ async def create_file(context: ToolContext, tool: str, place: Place, text: str) 
     return _result(context, done, f"Created {place.shown} ({count_lines(done.hunks)[0]} lines).", {})
 
 
+async def journaled_creation(
+    context: ToolContext, place: Place, text: str, make: Callable[[], Awaitable[None]]
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """A new file that `make` makes, already allowed, in the journal before it is there.
+
+    `text`: what the journal keeps of it (`workspace.kept`). Shape: (its file of PROTOCOL 6, metadata). Raises:
+    ToolError when it cannot be stored, then nothing was made; what `make` raises. A cancellation in between leaves an
+    entry that counts when the file turns out to be there.
+    """
+    done = _change(context, place, "create", TextFile(place.path, place.uri, "", "", None), text)
+    change_id = await _journal(context, done)
+    try:
+        await make()
+    except Exception:
+        _ = context.store.write([_dropped(context, change_id)])
+        raise
+    _ = context.store.write(_settled(context, change_id, done, done))
+    added, removed = count_lines(done.hunks)
+    return done.as_json(context), {"additions": added, "removals": removed}
+
+
 def _change(context: ToolContext, place: Place, kind: str, before: TextFile, new: str) -> _Change:
     hunks = diff_lines(before.text, new, context.clock.new_id)
     if not hunks and kind == "create":  # an empty file: something that can be accepted or rejected all the same
@@ -171,7 +192,7 @@ async def _journal(context: ToolContext, change: _Change) -> str:
     """
     change_id, now_ms = context.clock.new_id(), context.clock.now_ms()
     try:
-        await context.store.write([run_checkpoint(context.run, now_ms), _entry(context, change_id, change)])
+        await context.store.write([run_checkpoint(context.author, now_ms), _entry(context, change_id, change)])
     except StoreError as error:
         raise ToolError(f"{change.place.shown} was not changed: no checkpoint could be stored ({error}).") from error
     return change_id
@@ -179,7 +200,7 @@ async def _journal(context: ToolContext, change: _Change) -> str:
 
 def _entry(context: ToolContext, change_id: str, change: _Change, *, applied: bool = False) -> PutJournal:
     return change_entry(
-        context.run,
+        context.author,
         change_id=change_id,
         path=str(change.place.path),
         uri=change.place.uri,
@@ -191,17 +212,18 @@ def _entry(context: ToolContext, change_id: str, change: _Change, *, applied: bo
         created_at_ms=context.clock.now_ms(),
         base_version=change.base_version,
         applied=applied,
+        made_in=context.made_in,
     )
 
 
 def _dropped(context: ToolContext, change_id: str) -> PutJournal:
-    return dropped_entry(context.session_id, change_id, context.clock.new_id(), context.clock.now_ms())
+    return dropped_entry(context.author.session_id, change_id, context.clock.new_id(), context.clock.now_ms())
 
 
 def _settled(context: ToolContext, change_id: str, asked: _Change, done: _Change) -> Sequence[PutJournal]:
     """What really happened: as it was written down before, or otherwise."""
     if done is asked:
-        return [applied_entry(context.session_id, change_id, context.clock.new_id(), context.clock.now_ms())]
+        return [applied_entry(context.author.session_id, change_id, context.clock.new_id(), context.clock.now_ms())]
     return [_dropped(context, change_id), _entry(context, context.clock.new_id(), done, applied=True)]
 
 

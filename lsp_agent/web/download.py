@@ -12,11 +12,13 @@ from lsp_agent.ports.provider import ToolSpec
 from lsp_agent.ports.tools import ToolContext, ToolResult
 from lsp_agent.ports.workspace import Place
 from lsp_agent.tools.arguments import number_argument, object_schema, one_line, text_argument
+from lsp_agent.tools.changing import journaled_creation
 from lsp_agent.tools.reading import exists
 from lsp_agent.web.asking import Refused, Web, ask, asking_again
 from lsp_agent.web.fetching import Limits, Page
 from lsp_agent.web.page_text import hop_note, require_ok
 from lsp_agent.workspace import files
+from lsp_agent.workspace.kept import kept
 
 MAX_BYTES = 100 << 20
 _DEFAULT_S = 300
@@ -25,7 +27,10 @@ _PIECE_BYTES = 1 << 20
 
 
 class Download:
-    """Streams into a file nobody else can see, and makes the wanted one of it when it is whole."""
+    """Streams into a file nobody else can see, and makes the wanted one of it when it is whole.
+
+    The file is in the journal like one that was written: it is shown and can be taken back.
+    """
 
     kind = "fetch"
     parallel = True
@@ -74,12 +79,13 @@ class Download:
             try:
                 page = await self._web.fetcher.get(target, limits=limits, new_host=again, sink=spool.write)
                 require_ok(page)
-                size = await spool.save(place)
+                text = await spool.kept(place)
+                change, counts = await journaled_creation(context, place, text, lambda: spool.save(place))
             finally:
                 spool.close()
         except Refused as refused:
             return refused.result
-        return _saved(page, place, size)
+        return _saved(page, place, spool.size, change, counts)
 
 
 class _Spool:
@@ -88,18 +94,22 @@ class _Spool:
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._piece = bytearray()
-        self._size = 0
+        self.size = 0
+        """Bytes that have arrived and were written; all of them after `kept`."""
 
     async def write(self, data: bytes) -> None:
         self._piece += data
         if len(self._piece) >= _PIECE_BYTES:
             await self._flush()
 
-    async def save(self, place: Place) -> int:
-        """Make the file of what has arrived; its size. Raises: WorkspaceError."""
+    async def kept(self, place: Place) -> str:
+        """What the journal keeps of it, now that it is whole."""
         await self._flush()
-        await asyncio.to_thread(_create, self._file, self._size, place)
-        return self._size
+        return await asyncio.to_thread(_kept, self._file, self.size, place)
+
+    async def save(self, place: Place) -> None:
+        """Make the file, after `kept`. Raises: WorkspaceError."""
+        await asyncio.to_thread(_create, self._file, self.size, place)
 
     def close(self) -> None:
         """The nameless file is gone with this."""
@@ -107,7 +117,7 @@ class _Spool:
 
     async def _flush(self) -> None:
         piece, self._piece = bytes(self._piece), bytearray()
-        self._size += len(piece)
+        self.size += len(piece)
         if piece:
             await asyncio.to_thread(self._file.write, piece)
 
@@ -115,6 +125,13 @@ class _Spool:
 def _spool(directory: Path) -> _Spool:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return _Spool(tempfile.TemporaryFile(dir=directory, buffering=0))  # closed by the tool
+
+
+def _kept(file: IO[bytes], size: int, place: Place) -> str:
+    if not size:
+        return ""
+    with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as mapped:
+        return kept(mapped, place.shown)
 
 
 def _create(file: IO[bytes], size: int, place: Place) -> None:
@@ -126,11 +143,18 @@ def _create(file: IO[bytes], size: int, place: Place) -> None:
         files.create(place.path, cast("bytes", mapped), place.shown)
 
 
-def _saved(page: Page, place: Place, size: int) -> ToolResult:
+def _saved(page: Page, place: Place, size: int, change: Mapping[str, Any], counts: Mapping[str, Any]) -> ToolResult:
     kind = f" ({page.content_type})" if page.content_type else ""
     note = hop_note(page)
     return ToolResult(
         f"Saved {size} bytes{one_line(kind, 80)} as {place.shown}.{' ' + note if note else ''}",
-        metadata={"url": page.target.url, "file_path": place.shown, "bytes": size, "content_type": page.content_type},
+        metadata={
+            "url": page.target.url,
+            "file_path": place.shown,
+            "bytes": size,
+            "content_type": page.content_type,
+            **counts,
+        },
         locations=({"uri": place.uri},),
+        changes=(change,),
     )

@@ -1,51 +1,31 @@
 """What a user attaches to a prompt, resolved when the run is accepted (PROTOCOL 13).
 
 A reference becomes the text it means at this moment, with its path, its lines and its version; a version that is named
-is honoured or refused, never approximated. Text that the asking editor has open is taken as given; a file it has not
-open and that lies outside the roots is read only after `allow_outside` has said yes.
+is honoured or refused, never approximated. What lies outside the roots waits for the user's permission, which the turn
+asks for (see `outside`): of a closed file only what can be seen without opening it is checked here, and told to nobody
+but the user, who may know that a file is missing; the text of an open document is held in memory.
 """
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 from lsp_agent.domain.errors import FileUnreadable, RequestRejected, WorkspaceError
 from lsp_agent.domain.message import AttachmentPart
 from lsp_agent.domain.text import Position, Range
-from lsp_agent.ports.workspace import Document, Place, Workspace
+from lsp_agent.ports.workspace import Place, Workspace
+from lsp_agent.workspace import files
+from lsp_agent.workspace.asking import AttachmentSource
 from lsp_agent.workspace.blocks import enclosing_block
 from lsp_agent.workspace.diagnostics import render_diagnostics, severity_limit
 from lsp_agent.workspace.images import image_type
 from lsp_agent.workspace.lines import LineIndex, split_lines
-from lsp_agent.workspace.pushed import PushedDiagnostics, PushedSelection
 
 Item = Mapping[str, Any]
-
-
-class AttachmentSource(Protocol):
-    """The asking connection: its documents, in its encoding (`server.documents.OpenDocuments`)."""
-
-    async def document_at(self, uri: str, version: int | None) -> Document | None:
-        """The open document, at exactly `version` when one is named. Raises: RequestRejected(StaleDocument)."""
-        ...
-
-    def range_in(self, text: str, value: object) -> Range:
-        """A range as the client writes it, clamped to `text`. Raises: ValueError."""
-        ...
-
-    def position_in(self, text: str, value: object) -> Position:
-        """A position as the client writes it, clamped to `text`. Raises: ValueError."""
-        ...
-
-    def selection(self, uri: str | None) -> PushedSelection | None:
-        """The selection last pushed, for a document or at all."""
-        ...
-
-    def diagnostics(self, uri: str | None = None) -> Sequence[PushedDiagnostics]:
-        """What other servers reported, for a document or all."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +54,8 @@ class AttachmentContext:
     source: AttachmentSource
     workspace: Workspace
     limits: AttachmentLimits = AttachmentLimits()
-    allow_outside: Callable[[Place], Awaitable[bool]] | None = None
-    """Asks whether a file outside the roots may be read; None = never."""
+    allowed: Path | None = None
+    """A real path outside the roots that the user has allowed; everything else out there waits to be asked about."""
     providers: Mapping[str, Callable[[Item], Awaitable[str]]] = field(default_factory=dict)
     """Text for the types `changes` and `terminal`, from their item; may raise ValueError with a sentence."""
 
@@ -110,7 +90,7 @@ class _Resolver:
             case "selection":
                 return await self._selection(item)
             case "file":
-                return [self._whole(await self._file(self._string(item, "uri"), whole=True), "file")]
+                return [await self._file(item)]
             case "text":
                 return [self._plain(item)]
             case "image":
@@ -127,11 +107,17 @@ class _Resolver:
     # -------------------------------------------------------------------------------------------------------- texts
 
     async def _buffer(self, item: Item) -> AttachmentPart:
-        whole = item.get("range") is None
-        text = await self._text(self._string(item, "uri"), self._version(item), whole=whole)
-        if whole:
-            return self._whole(text, "buffer")
-        return self._cut(text, self._range(text, item["range"], "range"), "buffer")
+        if item.get("range") is None:
+            return await self._text(item, lambda text: self._whole(text, "buffer"), whole=True)
+        return await self._piece(item, "buffer")
+
+    async def _piece(self, item: Item, kind: str) -> AttachmentPart:
+        """The item's range."""
+        return await self._text(item, lambda text: self._cut(text, self._range(text, item["range"], "range"), kind))
+
+    async def _file(self, item: Item) -> AttachmentPart:
+        named = {"type": "file", "uri": self._string(item, "uri")}
+        return await self._text(named, lambda text: self._whole(text, "file"), whole=True)
 
     async def _selection(self, item: Item) -> list[AttachmentPart]:
         uri = self._string(item, "uri") if item.get("uri") is not None else None
@@ -141,51 +127,61 @@ class _Resolver:
             uri = uri if uri is not None else (pushed.uri if pushed is not None else None)
             if uri is None:
                 raise self._invalid("a selection with a range needs a uri", "uri")
-            text = await self._text(uri, version)
-            return [self._cut(text, self._range(text, item["range"], "range"), "selection")]
+            return [await self._piece({**item, "uri": uri}, "selection")]
         pushed = self._source.selection(uri)
         if pushed is None or not pushed.ranges:
             raise self._invalid("no selection is known: the editor has pushed none", "")
         # The ranges mean the text they were pushed for: after more typing they would mean something else.
-        text = await self._text(pushed.uri, version if version is not None else pushed.version)
-        if pushed.version is not None and text.version not in (None, pushed.version):
-            raise self._stale(pushed.uri, pushed.version, text.version)
-        return [self._cut(text, self._range(text, span, "range"), "selection") for span in pushed.ranges]
+        version = version if version is not None else pushed.version
+        document = await self._source.document_at(pushed.uri, version)
+        if document is not None and pushed.version not in (None, document.version):
+            raise self._stale(pushed.uri, int(pushed.version or 0), document.version)
+        named = {"type": "selection", "uri": pushed.uri, "version": version}
+        return [await self._piece({**named, "range": span}, "selection") for span in pushed.ranges]
 
     async def _symbol(self, item: Item) -> AttachmentPart:
-        text = await self._text(self._string(item, "uri"), self._version(item))
-        try:
-            position = self._source.position_in(text.text, item.get("position"))
-        except ValueError as error:
-            raise self._invalid(str(error), "position") from error
-        lines = split_lines(text.text)
-        if not lines:
-            return self._whole(text, "symbol")
-        first, last = enclosing_block(lines, position.line)
-        return self._cut(text, Range(Position(first, 0), Position(last + 1, 0)), "symbol")
+        def make(text: _Text) -> AttachmentPart:
+            try:
+                position = self._source.position_in(text.text, item.get("position"))
+            except ValueError as error:
+                raise self._invalid(str(error), "position") from error
+            lines = split_lines(text.text)
+            if not lines:
+                return self._whole(text, "symbol")
+            first, last = enclosing_block(lines, position.line)
+            return self._cut(text, Range(Position(first, 0), Position(last + 1, 0)), "symbol")
 
-    async def _text(self, uri: str, version: int | None, *, whole: bool = False) -> _Text:
-        """The live text: of this editor's document, of another editor's, or of the closed file."""
+        return await self._text(item, make)
+
+    async def _text(
+        self, item: Item, make: Callable[[_Text], AttachmentPart], *, whole: bool = False
+    ) -> AttachmentPart:
+        """What `make` makes of the live text: of this editor's document, of another editor's, or of the closed file.
+
+        Outside the roots: what stands for it until the user has been asked.
+        """
+        uri, version = self._string(item, "uri"), self._version(item)
         document = await self._source.document_at(uri, version)
-        if document is None:
-            return await self._file(uri, whole=whole)
-        return _Text(document.uri, self._shown(document.uri), document.text, document.version)
-
-    async def _file(self, uri: str, *, whole: bool) -> _Text:
-        document = await self._source.document_at(uri, None)
         if document is not None:
-            return _Text(document.uri, self._shown(document.uri), document.text, document.version)
-        place = await self._allowed_place(uri)
+            made = make(_Text(document.uri, self._shown(document.uri), document.text, document.version))
+            place = self._place(document.uri)
+            return made if place is None or self._may_read(place) else self._put_off(item, place, made)
+        place = self._file_place(uri)
+        # UTF-16 needs two bytes where UTF-8 needs one; the limit proper is checked on the text. A part of a large
+        # file may be attached, so then only the workspace's own limit counts.
+        most = 2 * self._context.limits.text_bytes + 4 if whole else None
         try:
-            # UTF-16 needs two bytes where UTF-8 needs one; the limit proper is checked on the text. A part of a large
-            # file may be attached, so then only the workspace's own limit counts.
-            most = 2 * self._context.limits.text_bytes + 4 if whole else None
+            if not self._may_read(place):
+                await asyncio.to_thread(files.examine, place.path, most or files.LARGEST, place.shown)
+                return self._put_off(item, place)
             file = await self._context.workspace.read_text(place, max_bytes=most)
         except FileUnreadable as error:
             raise self._invalid(str(error), "uri") from error
-        return _Text(file.uri, place.shown, file.text, file.version)
+        return make(_Text(file.uri, place.shown, file.text, file.version))
 
-    async def _allowed_place(self, uri: str) -> Place:
+    # ----------------------------------------------------------------------------------------------------- places
+
+    def _file_place(self, uri: str) -> Place:
         if ":" not in uri:
             raise self._invalid("uri is not a URI", "uri")
         try:
@@ -194,19 +190,39 @@ class _Resolver:
             raise self._invalid(str(error), "uri") from error
         if place is None:
             raise self._invalid(f"{uri} is not open and not a file", "uri")
-        if not place.inside:
-            ask = self._context.allow_outside
-            if ask is None or not await ask(place):
-                raise self._invalid(f"{place.shown} is outside the workspace and reading it was not allowed", "uri")
         return place
 
-    def _shown(self, uri: str) -> str | None:
+    def _place(self, uri: str) -> Place | None:
+        """Where a document lies; None for one that is no file."""
         if uri[:5].lower() != "file:":
             return None
         try:
-            return self._context.workspace.place(uri).shown
+            return self._context.workspace.place(uri)
         except WorkspaceError:
             return None
+
+    def _may_read(self, place: Place) -> bool:
+        return place.inside or place.path == self._context.allowed
+
+    def _put_off(self, item: Item, place: Place, made: AttachmentPart | None = None) -> AttachmentPart:
+        """The part that waits for its permission. `made`: of an open document, what it will be."""
+        span = item["range"] if isinstance(item.get("range"), Mapping) else {}
+        part = made or AttachmentPart(
+            mime_type="text/plain",
+            uri=place.uri,
+            path=place.shown,
+            name=place.path.name,
+            start_line=_line(span, "start"),
+            end_line=_line(span, "end"),
+            kind=str(item["type"]),
+        )
+        wanted = {key: value for key, value in item.items() if value is not None}
+        waits = {"item": wanted, "encoding": self._source.encoding}
+        return replace(part, text=not_read(place.shown), deferred=waits, held=made.text if made is not None else None)
+
+    def _shown(self, uri: str) -> str | None:
+        place = self._place(uri)
+        return place.shown if place is not None else None
 
     def _whole(self, text: _Text, kind: str) -> AttachmentPart:
         self._check_size(text.text)
@@ -255,8 +271,11 @@ class _Resolver:
     async def _image(self, item: Item) -> AttachmentPart:
         limit = self._context.limits.image_bytes
         if item.get("uri") is not None:
-            place = await self._allowed_place(self._string(item, "uri"))
+            place = self._file_place(self._string(item, "uri"))
             try:
+                if not self._may_read(place):
+                    await asyncio.to_thread(files.examine, place.path, limit, place.shown)
+                    return self._put_off({"type": "image", "uri": item["uri"]}, place)
                 data = await self._context.workspace.read_bytes(place, max_bytes=limit)
             except FileUnreadable as error:
                 raise self._invalid(str(error), "uri") from error
@@ -351,3 +370,15 @@ class _Resolver:
 
 def _name(text: _Text) -> str:
     return (text.path or text.uri).rsplit("/", 1)[-1]
+
+
+def _line(span: Mapping[str, Any], end: str) -> int | None:
+    """A line of a range as the client wrote it: lines are the same in every encoding."""
+    position = span.get(end)
+    line = position.get("line") if isinstance(position, Mapping) else None
+    return line if isinstance(line, int) else None
+
+
+def not_read(shown: str) -> str:
+    """What a part says before the user has been asked, and for ever when they never are."""
+    return f"[Not attached: {shown} lies outside the workspace and was not read.]"

@@ -26,6 +26,9 @@ TOO_LARGE: Final = "too large"
 DENIED: Final = "no permission to read it"
 MOVED: Final = "replaced by a link meanwhile"
 
+LARGEST: Final = 1 << 40
+"""Bytes: no limit that a file could reach."""
+
 _READ = os.O_RDONLY | os.O_NONBLOCK
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
 _KEPT_MODE = 0o777  # what a rewritten file keeps: set-user-id, set-group-id and sticky are dropped (FS-17)
@@ -64,12 +67,7 @@ def read(path: Path, max_bytes: int, shown: str) -> tuple[bytes, FileState]:
 
 def _read_regular(fd: int, max_bytes: int, shown: str) -> tuple[bytes, FileState]:
     status = os.fstat(fd)
-    if stat.S_ISDIR(status.st_mode):
-        raise FileUnreadable(shown, DIRECTORY)
-    if not stat.S_ISREG(status.st_mode):
-        raise FileUnreadable(shown, SPECIAL)
-    if status.st_size > max_bytes:
-        raise FileUnreadable(shown, TOO_LARGE)
+    _require_regular(status, max_bytes, shown)
     pieces, room = [], max_bytes + 1  # a file may grow while it is read, and /proc says size 0
     while room > 0 and (piece := os.read(fd, min(room, 1 << 20))):
         pieces.append(piece)
@@ -77,6 +75,21 @@ def _read_regular(fd: int, max_bytes: int, shown: str) -> tuple[bytes, FileState
     if room <= 0:
         raise FileUnreadable(shown, TOO_LARGE)
     return b"".join(pieces), state_of(status)
+
+
+def examine(path: Path, max_bytes: int, shown: str) -> None:
+    """Whether reading would fail for a reason that can be seen without opening the file. Raises: FileUnreadable."""
+    with _readable(shown):
+        _require_regular(path.stat(follow_symlinks=False), max_bytes, shown)
+
+
+def _require_regular(status: os.stat_result, max_bytes: int, shown: str) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise FileUnreadable(shown, DIRECTORY)
+    if not stat.S_ISREG(status.st_mode):
+        raise FileUnreadable(shown, SPECIAL)
+    if status.st_size > max_bytes:
+        raise FileUnreadable(shown, TOO_LARGE)
 
 
 @contextmanager

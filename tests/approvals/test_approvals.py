@@ -435,3 +435,20 @@ async def test_a_prompt_is_taken_away_when_somebody_else_answers(bench):
     await prompts.say("allow_once")
     assert (await second).allowed
     prompts.task.cancel()
+
+
+async def test_PI_07_from_the_fifth_question_within_a_minute_on_each_says_how_many_there_were(bench):
+    tasks = []
+    for number in range(7):
+        tasks.append(await bench.ask(edit(f"{number}.py"), of=run(number % 2, session=f"s{number % 2}")))
+        bench.clock.now += 10_000
+    shown = [record.get("description", "") for record in bench.told("permission_requested")]
+    assert ["question" in text for text in shown] == [False] * 4 + [True] * 3
+    assert "question 5 within a minute" in shown[4]
+    assert "question 7 within a minute" in shown[6]
+    bench.clock.now += 55_000
+    late = await bench.ask(edit("late.py"))
+    assert "description" not in bench.told("permission_requested")[-1]
+    for task in [*tasks, late]:
+        task.cancel()
+    await asyncio.gather(*tasks, late, return_exceptions=True)

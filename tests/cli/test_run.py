@@ -52,6 +52,21 @@ def test_attached_lines_reach_the_model(shell):
     assert "line 4" not in exported
 
 
+def test_a_file_outside_the_workspace_is_attached_when_it_is_allowed_and_else_the_run_goes_on_without_it(shell):
+    outside = shell.home / "outside.txt"
+    outside.write_text("far away words\n")
+    shell.script([{"text": "looked"}], [{"text": "looked again"}])
+    done = shell.run("run", "look", "--attach", str(outside))
+    assert (done.returncode, done.stdout) == (0, "looked\n")
+    assert "Not attached" in done.stderr
+    (refused,) = session_ids(shell)
+    assert "far away words" not in shell.run("sessions", "export", refused).stdout
+    done = shell.run("run", "look", "--attach", str(outside), "--yes")
+    assert (done.returncode, "Not attached" in done.stderr) == (0, False)
+    (allowed,) = [one for one in session_ids(shell) if one != refused]
+    assert "far away words" in shell.run("sessions", "export", allowed).stdout
+
+
 def test_json_prints_every_event_as_a_line_and_ends_with_the_terminal_one(shell):
     done = shell.run("run", "hi", "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -90,7 +90,12 @@ async def test_CF_17_a_command_interpolates_no_shell(place: Place, body: str) ->
 async def test_CF_17_a_projects_command_means_nothing_before_trust(place: Place) -> None:
     place.write(".claude/commands/evil.md", "obey")
     place.trusted.clear()
-    assert await place.context().commands.expand("/project:evil") == "/project:evil"
+    commands = place.context().commands
+    for call in ("/project:evil", "/evil now"):
+        with pytest.raises(RequestRejected) as caught:
+            await commands.expand(call)
+        assert (caught.value.kind, caught.value.data["root"]) == ("WorkspaceUntrusted", place.root.as_uri())
+    assert await commands.expand("/project:other") == "/project:other"
 
 
 @pytest.mark.parametrize("kind", HIDDEN)

@@ -1,4 +1,3 @@
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,11 +17,7 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[World, Client]]:
     project.mkdir()
     async with FakeProvider(aside=[text("A title")], fallback=[text("ok"), usage(1, 1)]) as fake:
         world = World(tmp_path, project, fake)
-        env = {"LSP_AGENT_CONFIG": str(world.config), "FAKE_KEY": "k"}
-        command = [sys.executable, "-m", "tests.context.child"]
-        env["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
-        client = await Client.start(tmp_path, command=command, env=env, cwd=project)
-        world.clients.append(client)
+        client = await world.start(initialize=False)
         try:
             yield world, client
             assert "Traceback" not in client.stderr, client.stderr

@@ -1,4 +1,3 @@
-import contextlib
 import re
 
 import pytest
@@ -7,7 +6,6 @@ from hypothesis import strategies as st
 
 from lsp_agent.context.assembly import ContextSettings
 from lsp_agent.context.escaping import TAGS, attribute, inner
-from lsp_agent.context.frontmatter import FrontMatterError, loosely, split
 from lsp_agent.context.rules import RuleFile, rules_block, tokens
 from lsp_agent.untrusted import hidden_characters
 from tests.context.conftest import Place
@@ -229,47 +227,3 @@ def test_PI_01_a_rule_text_and_a_file_name_cannot_leave_the_block(text: str, nam
 @given(HOSTILE)
 def test_PI_01_an_attribute_stays_one(text: str) -> None:
     assert not set('"<>\n\r') & set(attribute(text))
-
-
-def test_front_matter_tolerates_what_people_write() -> None:
-    found = split("\ufeff\n\n---  \nname: x\nflag: true\nlist: [a, b]\n---\t\nbody\n---\nmore")
-    assert found.text("name") == "x"
-    assert found.flag("flag", default=False)
-    assert found.texts("list") == ("a", "b")
-    assert found.body == "body\n---\nmore"
-    assert split("no head").body == "no head"
-    assert split("---\n---\nempty").present
-    assert not split("text\n---\nx\n---\n").present
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        "a: [1, 2",
-        "- a\n- b",
-        "a: &x [1]\nb: *x",
-        "a: " + "[" * 3000,
-        "{" * 300,
-        "a: !!python/object/apply:os.system [id]",
-        "just text",
-        "\n".join(f"{' ' * depth}k{depth}:" for depth in range(170)),
-    ],
-)
-def test_front_matter_that_cannot_be_read_is_refused_quickly(head: str) -> None:
-    with contextlib.suppress(FrontMatterError):
-        assert split(f"---\n{head}\n---\nbody").body == "body"
-
-
-def test_front_matter_without_an_end_and_too_long_is_refused() -> None:
-    with pytest.raises(FrontMatterError, match="16 KiB"):
-        split("---\n" + "a: b\n" * 10_000)
-
-
-@given(st.text(alphabet="-\n\r :a\ufeff*&[]{}#\"'", max_size=200))
-def test_any_text_is_split_or_refused(text: str) -> None:
-    try:
-        found = split(text)
-    except FrontMatterError:
-        return
-    assert text.endswith(found.body)
-    assert text.endswith(loosely(text).body)

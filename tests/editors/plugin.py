@@ -29,6 +29,15 @@ if settings then require('lsp_agent').setup(settings) end
 """
 
 
+SELECT = (
+    "Shown, Want = {}, ... vim.ui.select = function(all, o, pick) "
+    "local names = vim.tbl_map(o.format_item or tostring, all) table.insert(Shown, { o.prompt, names }) "
+    "local want = table.remove(Want, 1) "
+    "for n, name in ipairs(names) do if want and name:find(want, 1, true) then return pick(all[n], n) end end "
+    "pick(nil) end"
+)
+
+
 class PluginNvim(Nvim):
     """Neovim with the plugin on its runtime path.
 
@@ -96,11 +105,46 @@ class PluginNvim(Nvim):
     def pending(self) -> list[Mapping[str, Any]]:
         return list(self.view().get("pending", []))
 
+    def choose(self, *wanted: str) -> None:
+        """Answer the next `vim.ui.select`s with the items that contain these; `shown` tells what was offered."""
+        self.lua(SELECT, list(wanted))
+
+    def shown(self, count: int = 1) -> list[Any]:
+        """The choices put to the user so far, `[prompt, names]` each, once there are so many."""
+        return list(self.until(lambda: len(self.lua("return Shown")) >= count and self.lua("return Shown")))
+
+    def is_ready(self) -> bool:
+        """The server runs, and the last session is attached."""
+        return bool(self.lua("local c = require('lsp_agent.chat').here(); return c.ready and c:client() ~= nil"))
+
+    def connect(self) -> None:
+        """Start the server for the current buffer."""
+        self.lua("require('lsp_agent.chat').here():when_ready()")
+        self.until(self.is_ready)
+
+    def server_pid(self) -> int:
+        """The one server of this editor."""
+        found = self.server_pids()
+        assert len(found) == 1, found
+        return found[0]
+
+    def server_pids(self) -> list[int]:
+        """Every server of this editor; one that ends has no command line any more."""
+        children = self.lua("return vim.api.nvim_get_proc_children(vim.uv.os_getpid())")
+        return [int(pid) for pid in children if b"lsp_agent" in _command_line(pid)]
+
     def kill(self) -> None:
         """kill -9 of the editor itself."""
         pid = int(self.lua("return vim.uv.os_getpid()"))
         os.kill(pid, signal.SIGKILL)
         close(self.api)
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def git_workspace(path: Path, files: Mapping[str, str]) -> Path:

@@ -184,8 +184,10 @@ def test_a_second_prompt_waits_can_be_edited_and_cancelled(tmp_path: Path, works
         nvim.until(lambda: nvim.view()["queue"]["count"] == 2)
         nvim.api.command("Agent queue")
         assert nvim.text().startswith("1  second\n2  third")
-        nvim.lua("vim.ui.input = function(_, answer) answer('secondly') end")
         nvim.api.input("e")
+        nvim.until(lambda: nvim.text() == "second\n")
+        nvim.api.input("Aly<Esc><CR>")
+        nvim.api.command("Agent queue")
         nvim.until(lambda: nvim.text().startswith("1  secondly"))
         nvim.api.input("J")
         nvim.until(lambda: nvim.text().startswith("1  third\n2  secondly"))
@@ -216,10 +218,11 @@ def test_sessions_are_listed_renamed_forked_exported_and_configured(tmp_path: Pa
         assert [message["text"] for message in nvim.view()["messages"]] == ["one", "Yes."]
         nvim.api.command("Agent new")
         assert nvim.view() == {}
-        nvim.lua("vim.ui.select = function(all, o, pick) Listed = vim.tbl_map(o.format_item, all); pick(all[#all]) end")
         nvim.api.command("Agent sessions")
+        listed = nvim.until(lambda: "The first" in nvim.text() and nvim.text())
+        assert len(listed.splitlines()) == 2
+        nvim.api.input("G<CR>")
         nvim.until(lambda: nvim.view().get("sessionId") == first)
-        assert len(nvim.lua("return Listed")) == 2
         nvim.until(lambda: "The first" in nvim.chat())
         nvim.api.command("Agent export")
         nvim.until(lambda: nvim.text().startswith("# The first"))

@@ -24,14 +24,6 @@ def workspace(tmp_path: Path) -> Path:
     return git_workspace(tmp_path / "w", {"a.py": "x = 1\n"})
 
 
-def server_pid(nvim: PluginNvim) -> int:
-    """The server's process: it is the editor's child."""
-    children = nvim.lua("return vim.api.nvim_get_proc_children(vim.uv.os_getpid())")
-    found = [pid for pid in children if b"lsp_agent" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    assert len(found) == 1
-    return int(found[0])
-
-
 def test_a_killed_editor_finds_its_session_again(tmp_path: Path, workspace: Path) -> None:
     script = [
         TITLE,
@@ -46,7 +38,7 @@ def test_a_killed_editor_finds_its_session_again(tmp_path: Path, workspace: Path
     nvim.until(nvim.completes)
     nvim.api.command("Agent ask two")
     nvim.until(lambda: nvim.held("half") and "Half of the second" in nvim.chat())
-    before, server = nvim.view(), server_pid(nvim)
+    before, server = nvim.view(), nvim.server_pid()
     nvim.kill()
     # the server ends with its editor
     psutil.wait_procs([psutil.Process(server)] if psutil.pid_exists(server) else [], timeout=20)
@@ -86,7 +78,7 @@ def test_a_killed_server_comes_back_and_the_chat_goes_on(tmp_path: Path, workspa
         nvim.until(lambda: nvim.held("half"))
         nvim.until(lambda: [message["text"] for message in nvim.view()["messages"]] == ["one", "Half"])
         session = nvim.view()["sessionId"]
-        os.kill(server_pid(nvim), signal.SIGKILL)
+        os.kill(nvim.server_pid(), signal.SIGKILL)
         done = nvim.until(nvim.completes)[0]
         assert done["stopReason"] == "interrupted"
         nvim.api.command("Agent ask two")
@@ -103,9 +95,9 @@ def test_restart_on_request_keeps_the_session(tmp_path: Path, workspace: Path) -
         nvim.open(workspace / "a.py")
         nvim.api.command("Agent ask one")
         nvim.until(nvim.completes)
-        first, before = server_pid(nvim), nvim.view()
+        first, before = nvim.server_pid(), nvim.view()
         nvim.api.command("Agent restart")
-        nvim.until(lambda: nvim.lua("return require('lsp_agent.chat').here().ready") and server_pid(nvim) != first)
+        nvim.until(lambda: nvim.is_ready() and first not in nvim.server_pids())
         nvim.api.command("Agent ask two")
         nvim.until(lambda: len(nvim.completes()) == 2)
         assert nvim.view()["sessionId"] == before["sessionId"]

@@ -14,13 +14,6 @@ pytestmark = [pytest.mark.editor, pytest.mark.process]
 
 TITLE: dict[str, Any] = {"aside": True, "times": 0, "do": [{"text": "A title"}]}
 YES: list[dict[str, Any]] = [TITLE, {"times": 0, "do": [{"text": "Yes."}]}]
-SELECT = (
-    "Shown, Want = {}, ... vim.ui.select = function(all, o, pick) "
-    "local names = vim.tbl_map(o.format_item or tostring, all) table.insert(Shown, { o.prompt, names }) "
-    "local want = table.remove(Want, 1) "
-    "for n, name in ipairs(names) do if want and name:find(want, 1, true) then return pick(all[n], n) end end "
-    "pick(nil) end"
-)
 
 
 @pytest.fixture
@@ -33,11 +26,6 @@ def words(nvim: PluginNvim) -> list[str]:
     """What the menu offers; nothing when there is none."""
     info = nvim.lua("return vim.fn.pumvisible() == 1 and vim.fn.complete_info({ 'items' }).items or {}")
     return [item["word"] for item in info]
-
-
-def shown(nvim: PluginNvim, count: int = 1) -> list[Any]:
-    """The choices put to the user so far, once there are so many."""
-    return list(nvim.until(lambda: len(nvim.lua("return Shown")) >= count and nvim.lua("return Shown")))
 
 
 def test_mentions_and_commands_are_completed_by_the_server_while_typing(tmp_path: Path, workspace: Path) -> None:
@@ -66,22 +54,22 @@ def test_mentions_and_commands_are_completed_by_the_server_while_typing(tmp_path
 def test_trust_is_shown_and_given_only_by_a_choice(tmp_path: Path, workspace: Path) -> None:
     with PluginNvim(tmp_path / "home", workspace, YES) as nvim:
         nvim.open(workspace / "a.py")
-        nvim.lua(SELECT, ["Leave", "Trust this"])
+        nvim.choose("Leave", "Trust this")
         nvim.api.command("Agent trust")
-        prompt, names = shown(nvim)[0]
+        prompt, names = nvim.shown()[0]
         assert "is not trusted" in prompt
         assert names == ["Leave it so", "Trust this folder"]
         nvim.api.command("Agent trust")
         nvim.until(lambda: any(said.endswith("trusted") for said in nvim.said()))
-        nvim.lua(SELECT, [])
+        nvim.choose()
         nvim.api.command("Agent trust")
-        assert "is trusted" in shown(nvim)[0][0]
+        assert "is trusted" in nvim.shown()[0][0]
 
 
 def test_rules_are_listed_and_opened(tmp_path: Path, workspace: Path) -> None:
     with PluginNvim(tmp_path / "home", workspace, YES) as nvim:
         nvim.open(workspace / "a.py")
-        nvim.lua(SELECT, ["AGENTS.md"])
+        nvim.choose("AGENTS.md")
         nvim.api.command("Agent rules")
         nvim.until(lambda: nvim.text() == "Be brief.\n")
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.editors import lua_types
 from tests.editors.nvim import ROOT, nvim_binary
 
 PLUGIN = ROOT / "editors/neovim"
-SOURCES = sorted(PLUGIN.rglob("*.lua"))
+SOURCES = sorted(path for path in PLUGIN.rglob("*.lua") if path != lua_types.TARGET)
 HELP = PLUGIN / "doc/lsp-agent.txt"
 _FUNCTION = re.compile(r"^( *)(?:local )?(?:\S+ = )?function\b|^( *)return function\b")
 
@@ -37,6 +38,10 @@ def test_files_functions_and_lines_keep_their_budgets() -> None:
         assert len(lines) <= 400, path.name
         assert [line for line in lines if len(line) > 120] == [], path.name
         assert long_functions(path, 50) == []
+
+
+def test_the_protocols_types_are_what_the_schema_says() -> None:
+    assert lua_types.TARGET.read_text() == lua_types.rendered(), "run `python -m tests.editors.lua_types`"
 
 
 def test_every_public_function_is_annotated() -> None:

@@ -185,7 +185,7 @@ def test_a_sub_agent_folded_and_open(home: Path, workspace: Path) -> None:
         terminal.until("· 1 tool")
         terminal.until(lambda _: (home / "holds/child.held").exists())
         terminal.keys("C-w", "l", "z", "R")
-        terminal.until("Only in `shop.py`, line 4.")
+        terminal.until("Only in shop.py, line 4.")  # the backticks are concealed
         picture(terminal, "subagent")
         (home / "holds/child").touch()
         terminal.until("It is used nowhere else.")

@@ -128,20 +128,6 @@ async def until(condition: Callable[[], Any], tell: Callable[[], Any] = lambda: 
         raise AssertionError(f"not within {within} s: {tell()}") from None
 
 
-def processes_with(mark: str) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                line = (entry / "cmdline").read_bytes()
-                state = (entry / "stat").read_bytes().rpartition(b")")[2].split()[0]
-            except OSError:
-                continue
-            if mark.encode() in line and state not in (b"Z", b"X"):
-                found.append(int(entry.name))
-    return found
-
-
 @pytest.fixture
 async def make_room(tmp_path) -> AsyncIterator[Callable[..., Room]]:
     made: list[Room] = []

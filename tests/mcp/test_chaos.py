@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from lsp_agent.domain.errors import ToolError
-from tests.mcp.conftest import QUICK, chaos, processes_with, until
+from tests.mcp.conftest import QUICK, chaos, until
+from tests.shell.conftest import processes_with
 
 
 async def test_MC_09_a_server_that_never_answers_delays_nothing(room):

@@ -12,7 +12,8 @@ from lsp_agent.mcp.entry import EntryProblem, read_entry
 from lsp_agent.protocol.catalogs import McpListResult
 from lsp_agent.server import mcp_handlers
 from lsp_agent.wire.outgoing import ConnectionClosed, RemoteError
-from tests.mcp.conftest import chaos, processes_with, until
+from tests.mcp.conftest import chaos, until
+from tests.shell.conftest import processes_with
 
 
 async def test_unchanged_servers_are_left_alone_changed_ones_started_anew_and_missing_ones_ended(room):

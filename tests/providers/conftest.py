@@ -4,12 +4,14 @@ import pytest
 
 from lsp_agent.ports.provider import Provider
 from tests.harness.fake_provider import FakeProvider
-from tests.providers.doubles import DIALECTS, make_provider
+from tests.providers.doubles import WAYS, Way, make_provider
 
 
-@pytest.fixture(params=DIALECTS)
+@pytest.fixture(params=WAYS, ids=[way.label for way in WAYS])
 def dialect(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+    """A dialect, over each transport that it has."""
+    way: Way = request.param
+    return way
 
 
 @pytest.fixture

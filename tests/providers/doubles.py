@@ -22,9 +22,30 @@ from lsp_agent.providers.anthropic import AnthropicProvider
 from lsp_agent.providers.google import GoogleProvider
 from lsp_agent.providers.openai_chat import OpenAIChatProvider
 from lsp_agent.providers.openai_responses import OpenAIResponsesProvider
+from lsp_agent.providers.sending import Reach
 from lsp_agent.providers.settings import ProviderSettings
 
 DIALECTS = ("anthropic", "responses", "chat", "google", "bedrock", "azure", "vertex")
+SDK_DIALECTS = ("anthropic", "responses", "chat", "azure")
+
+
+class Way(str):
+    """A dialect that knows how it is sent: `http`, or `sdk`."""
+
+    __slots__ = ("transport",)
+    transport: str
+
+    def __new__(cls, dialect: str, transport: str = "http") -> "Way":
+        made = super().__new__(cls, dialect)
+        made.transport = transport
+        return made
+
+    @property
+    def label(self) -> str:
+        return str(self) if self.transport == "http" else f"{self}-{self.transport}"
+
+
+WAYS = (*[Way(dialect) for dialect in DIALECTS], *[Way(dialect, "sdk") for dialect in SDK_DIALECTS])
 SECRET = "sk-test-0123456789abcdef"
 PNG = b"\x89PNG\r\n\x1a\nfake"
 VIEW = ToolSpec("view", "Reads a file.", {"type": "object", "properties": {"file_path": {"type": "string"}}})
@@ -64,13 +85,18 @@ def request_of(*messages: Message, **more: Any) -> Request:
     return Request(model=model, system=more.pop("system", ("Be kind.",)), messages=messages or (user("Hello"),), **more)
 
 
+def transport_of(dialect: str) -> str:
+    return dialect.transport if isinstance(dialect, Way) else "http"
+
+
 def make_provider(dialect: str, url: str, key: str = SECRET, **more: Any) -> Provider:
+    reach = more["reach"] = Reach(transport=transport_of(dialect))
     if dialect == "anthropic":
         return AnthropicProvider("fake", api_key=key, base_url=url, **more)
     if dialect == "google":
         return GoogleProvider("fake", api_key=key, base_url=f"{url}/v1beta", **more)
     if dialect in {"azure", "bedrock", "vertex"}:
-        options = {"azure": {}, "bedrock": {}, "vertex": {"project": "p"}}[dialect]
+        options = {"azure": {}, "bedrock": {}, "vertex": {"project": "p"}}[dialect] | {"transport": reach.transport}
         block = ProviderSettings("fake", dialect, options=options, extra_body=more.get("extra_body") or {})
         return make_adapter(block, key=key, base_url=url, headers=more.get("headers") or {}, env={})
     if dialect == "responses":

@@ -271,14 +271,3 @@ async def test_custom_headers_of_an_sdk_stay_with_its_vendor(
     assert "leak" not in str(headers)
     assert headers["x-mine"] == "on-purpose"
     await provider.close()
-
-
-@pytest.mark.parametrize("dialect", ["anthropic", "chat"])
-def test_a_vendors_own_address_gets_them(dialect: str, monkeypatch: pytest.MonkeyPatch):
-    from lsp_agent.providers.anthropic import AnthropicProvider
-    from lsp_agent.providers.openai_client import OpenAIClient
-
-    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", "X-Team: a")
-    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Team: a")
-    own: Any = AnthropicProvider("a", api_key="k") if dialect == "anthropic" else OpenAIClient(api_key="k")
-    assert own._make_client().default_headers["X-Team"] == "a"

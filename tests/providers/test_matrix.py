@@ -17,7 +17,7 @@ from lsp_agent.ports.provider import Provider
 from lsp_agent.providers.google_request import UNSIGNED
 from tests.harness.fake_provider import FakeProvider, Turn, text, think, tool, usage
 from tests.providers.checkers import CHECKERS
-from tests.providers.doubles import PNG, VIEW, image, make_provider, message, request_of, user
+from tests.providers.doubles import PNG, SDK_DIALECTS, VIEW, Way, image, make_provider, message, request_of, user
 
 DIALECTS = list(CHECKERS)
 PAIRS = [(one, other) for one in DIALECTS for other in DIALECTS]
@@ -41,14 +41,16 @@ def closing(name: str, turn: int) -> Turn:
 class Session:
     """A conversation that is stored, as JSON, between its steps."""
 
-    def __init__(self, fake: FakeProvider) -> None:
+    def __init__(self, fake: FakeProvider, transport: str = "http") -> None:
         self.fake = fake
+        self.transport = transport
         self.messages: list[Message] = []
         self.providers: dict[str, Provider] = {}
 
     def provider(self, dialect: str) -> Provider:
         if dialect not in self.providers:
-            made = self.providers[dialect] = make_provider(dialect, self.fake.url)
+            way = Way(dialect, self.transport if dialect in SDK_DIALECTS else "http")
+            made = self.providers[dialect] = make_provider(way, self.fake.url)
             made.provider_id = dialect
         return self.providers[dialect]
 
@@ -86,9 +88,12 @@ def issued(name: str, turns: int) -> list[str]:
     return [f"{name}/sig+{turn}==" for turn in range(turns)]
 
 
+@pytest.mark.parametrize("transport", ["http", "sdk"])
 @pytest.mark.parametrize(("one", "other"), PAIRS, ids=[f"{one}-{other}" for one, other in PAIRS])
-async def test_a_session_goes_on_with_another_provider_and_back(one: str, other: str, fake: FakeProvider):
-    session = Session(fake)
+async def test_a_session_goes_on_with_another_provider_and_back(
+    one: str, other: str, transport: str, fake: FakeProvider
+):
+    session = Session(fake, transport)
     session.messages.append(user("What is this?", image()))
     await session.answer(one, calling(one, 0))
     session.results()

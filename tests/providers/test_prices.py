@@ -1,10 +1,12 @@
-"""The price list: of the installed package, of the published file, and what is made of it when either is hostile."""
+"""The price list: the shipped one, of the published file, and what is made of it when either is hostile."""
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +14,29 @@ import orjson
 import pytest
 
 from lsp_agent.domain.model import Model
+from lsp_agent.providers import prices_source
 from lsp_agent.providers.catalog import SERVICES
 from lsp_agent.providers.prices import Listed, PriceList, fits
 from lsp_agent.providers.prices_file import MAX_BYTES, Prices
-from lsp_agent.providers.prices_source import from_package, from_raw
+from lsp_agent.providers.prices_source import SHIPPED_VERSION, from_raw, shipped
 from lsp_agent.providers.registry import ProviderRegistry
 from lsp_agent.providers.settings import ProviderSettings, ProvidersSettings
+from tests.providers.prices_of_package import shipped_bytes
 
 TODAY = date(2026, 11, 23)
 
 
 @pytest.fixture(scope="module")
 def installed() -> PriceList:
-    return from_package(TODAY)
+    return shipped(TODAY)
+
+
+def test_the_shipped_list_is_what_the_installed_package_says():
+    path = Path(prices_source.__file__).with_name("prices_list.json")
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        path.write_bytes(shipped_bytes())
+    assert version("genai-prices") == SHIPPED_VERSION, "the package was updated: write the list anew"
+    assert path.read_bytes() == shipped_bytes()
 
 
 def usd(model: Model) -> tuple[float, ...]:
@@ -211,15 +223,15 @@ def a_list(price: float) -> bytes:
     return orjson.dumps([{"id": "openai", "models": [{"id": "m", "prices": {"input_mtok": price}}]}])
 
 
-async def test_the_package_is_read_once_a_version_and_then_only_its_file(tmp_path: Path, monkeypatch):
+async def test_the_shipped_list_is_read_once_a_version_and_then_only_the_kept_one(tmp_path: Path, monkeypatch):
     first = Prices(tmp_path / "deep" / "prices.json")
     await asyncio.gather(first.load(), first.load())
     assert len(first.current) > 1000
 
     def never(*_: object) -> None:
-        raise AssertionError("the package was read again")
+        raise AssertionError("the shipped list was read again")
 
-    monkeypatch.setattr("lsp_agent.providers.prices_file.from_package", never)
+    monkeypatch.setattr("lsp_agent.providers.prices_file.shipped", never)
     again = Prices(tmp_path / "deep" / "prices.json")
     await again.load()
     assert again.current.find("anthropic", "claude-opus-5") == first.current.find("anthropic", "claude-opus-5")

@@ -11,9 +11,10 @@ from lsp_agent.ports.provider import Provider
 from lsp_agent.providers.registry import ProviderRegistry
 from lsp_agent.providers.settings import ProviderSettings, ProvidersSettings
 from tests.harness.fake_provider import FakeProvider, text
-from tests.providers.doubles import collect, request_of, text_of
+from tests.providers.doubles import Way, collect, request_of, text_of, transport_of
 from tests.providers.gates import Gate, connect_proxy, tls
 
+SOME = ["anthropic", "chat", "google", Way("anthropic", "sdk"), Way("chat", "sdk")]
 HOST = "model.example.test"
 PROXY_NAMES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 BLOCKS = {
@@ -50,6 +51,7 @@ async def gate(ca: trustme.CA, fake: FakeProvider) -> AsyncIterator[Gate]:
 
 async def ask(dialect: str, base_url: str, **options: str) -> str:
     kind, more = BLOCKS[dialect]
+    more = {**more, "transport": transport_of(dialect)}
     block = ProviderSettings("p", kind, base_url, "key-of-the-test", options={**more, **options})
     settings = ProvidersSettings(large="p/claude-x" if dialect == "bedrock" else "p/m", providers=(block,))
     found = ProviderRegistry(lambda: settings, {})
@@ -102,7 +104,7 @@ async def test_a_server_on_this_machine_is_reached_directly_with_its_certificate
     assert not gate.asked
 
 
-@pytest.mark.parametrize("dialect", ["anthropic", "chat", "google"])
+@pytest.mark.parametrize("dialect", SOME)
 async def test_hosts_of_no_proxy_are_reached_without_it(dialect: str, gate: Gate, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HTTPS_PROXY", gate.url)
     monkeypatch.setenv("NO_PROXY", "other.test,.invalid")
@@ -112,7 +114,7 @@ async def test_hosts_of_no_proxy_are_reached_without_it(dialect: str, gate: Gate
     assert not gate.asked
 
 
-@pytest.mark.parametrize("dialect", ["anthropic", "chat", "google"])
+@pytest.mark.parametrize("dialect", SOME)
 async def test_a_proxy_that_refuses_is_named_and_its_password_is_not(
     dialect: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ):
@@ -124,7 +126,7 @@ async def test_a_proxy_that_refuses_is_named_and_its_password_is_not(
     assert "canary" not in f"{caught.value!r} {caught.value.message}"
 
 
-@pytest.mark.parametrize("dialect", ["anthropic", "chat", "google"])
+@pytest.mark.parametrize("dialect", SOME)
 @pytest.mark.parametrize(("content", "why"), [(None, "No such file"), ("not a certificate", "no PEM")])
 async def test_a_certificate_file_that_cannot_be_used_is_named(
     dialect: str, content: str | None, why: str, tmp_path: Path

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from lsp_agent.config.keys import MODES
 from lsp_agent.subagents.definitions import MAX_BYTES, NEVER_GIVEN, narrower, parse
-from lsp_agent.subagents.frontmatter import listed, split, text_of
 from lsp_agent.subagents.library import Library
 
 
@@ -29,6 +28,26 @@ def test_a_file_written_for_claude_code_is_understood():
     )
     assert one.tools == {"view", "grep", "glob", "bash", "job_output", "job_kill", "fetch"}
     assert (one.model, one.mode) == ("", "accept-edits")
+
+
+def test_a_head_as_generators_of_agents_write_it_is_understood_though_it_is_not_yaml():
+    one = read(
+        '---\nname: tester\ndescription: Use this agent to test. Examples: <example>user: "test it"\\nassistant: '
+        "'Now: the tester'</example>\ntools: Read, Bash\nmodel: haiku\ncolor: cyan\n---\n\nYou test."
+    )
+    assert one.description.startswith("Use this agent to test. Examples: <example>user:")
+    assert one.tools == {"view", "bash", "job_output", "job_kill"}
+    assert one.model == "small"
+
+
+@pytest.mark.parametrize("line", ["tools: {a: b}", "disallowedTools:\n  Bash: no", "mode: {plan: yes}"])
+def test_a_limit_that_cannot_be_understood_is_no_definition(line):
+    with pytest.raises(ValueError, match="neither a text nor a list"):
+        read(f"---\ndescription: d\n{line}\n---\nb")
+
+
+def test_a_limit_without_a_value_gives_nothing():
+    assert read("---\ndescription: d\ntools:\n---\nb").tools == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -90,17 +109,6 @@ def test_narrowing_never_widens(modes):
     chosen = narrower(*modes)
     assert all(chosen not in MODES or mode not in MODES or MODES.index(chosen) <= MODES.index(mode) for mode in modes)
     assert chosen == "unheard" or "unheard" not in modes
-
-
-@given(st.text())
-def test_any_text_is_split_or_refused_with_a_sentence(text):
-    try:
-        head, _body = split(text)
-    except ValueError:
-        return
-    for value in head.values():
-        text_of(value)
-        listed(value)
 
 
 def agent(directory, name, description="d", body="body"):

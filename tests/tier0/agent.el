@@ -108,6 +108,26 @@ the same read behind it stays where it is until the server says something more, 
     (should (equal (buffer-string) "def old_name():\n    return 1\n"))
     (should (equal agent-unknown nil))))
 
+(ert-deftest the-edit-of-the-agent-is-one-step-of-undo-and-what-was-typed-before-stays ()
+  (agent-in "undo.txt" "def old_name():\n    return 1\n"
+    (buffer-enable-undo)
+    (goto-char (point-max))
+    (insert "typed = 1\n")
+    (undo-boundary)
+    (eglot--signal-textDocument/didChange) ; eglot's idle timer
+    (setq agent-answers '(("Edit" . "Allow once")))
+    (agent-ask "rename old_name")
+    (agent-said "Renamed it.")
+    (should (equal (buffer-string) "def new_name():\n    return 1\ntyped = 1\n"))
+    (undo-boundary)
+    (undo)
+    (should (equal (buffer-string) "def old_name():\n    return 1\ntyped = 1\n"))
+    (eglot--signal-textDocument/didChange)
+    (eglot-execute-command (eglot-current-server) "lspAgent.undo" [])
+    (agent-wait "what became of the change"
+                (lambda () (cl-some (lambda (each) (string-match-p "undo\\|left" each)) agent-messages)))
+    (should (equal (buffer-string) "def old_name():\n    return 1\ntyped = 1\n"))))
+
 (ert-deftest a-run-is-stopped-by-a-code-action ()
   (agent-in "stop.txt" "nothing\n"
     (eglot-execute-command (eglot-current-server) "lspAgent.ask" ["hold on"])

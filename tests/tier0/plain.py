@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,34 @@ when = "fail"
 after = "user"
 times = 0
 do = [ { error = { kind = "ProviderAuth", title = "No key", message = "The key is missing", status = 401 } } ]
+
+[[turn]]
+when = "ask me"
+after = "user"
+times = 0
+do = [ { tool = "question", input = { questions = [
+  { type = "single_choice", text = "Which database?", description = "The schema differs.", choices = [
+    { id = "pg", label = "Postgres", description = "a server" },
+    { id = "lite", label = "SQLite", description = "a file" } ] },
+  { type = "yes_no", text = "With tests?", description = "They take time." } ] } } ]
+
+[[turn]]
+when = "make a mess"
+after = "user"
+times = 0
+do = [ { tool = "bash", input = { command = "mkdir -p mess && echo from the terminal", description = "a folder" } } ]
+
+[[turn]]
+when = "leave a note"
+after = "user"
+times = 0
+do = [ { tool = "write", input = { file_path = "note.py", content = "# remember\\nx = 2\\n" } } ]
+
+[[turn]]
+when = "ask me|make a mess"
+after = "tool"
+times = 0
+do = [ { text = "It said: {{tool_result}}" } ]
 
 [[turn]]
 when = "rename"
@@ -160,9 +188,11 @@ async def introduce(client: Client, project: Path, name: str) -> Editor:
 
 
 @asynccontextmanager
-async def joined(socket: Path, project: Path, name: str) -> AsyncIterator[Editor]:
+async def joined(
+    socket: Path, project: Path, name: str, connect: Callable[[Path], Awaitable[Client]] = Client.connect
+) -> AsyncIterator[Editor]:
     """One more editor on a server that runs."""
-    client = await Client.connect(socket)
+    client = await connect(socket)
     try:
         yield await introduce(client, project, name)
     finally:

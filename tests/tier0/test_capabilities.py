@@ -1,75 +1,50 @@
-"""A whole turn in each of seven editors: the server uses no method the client did not advertise."""
+"""A whole job in each of seven editors (and Vim): the server uses nothing that the client did not advertise."""
+
+import contextlib
+import sys
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from lsp_agent.server.negotiation import COMMANDS, negotiate
-from tests.tier0.plain import EDITORS, capabilities, joined
+from tests.harness.client import Client
+from tests.tier0.conformance import NEEDS
+from tests.tier0.job import AskingClient, Job
+from tests.tier0.plain import EDITORS, Editor, capabilities, configure, joined
+from tests.tier0.said import Said
 
 pytestmark = [pytest.mark.process, pytest.mark.asyncio(loop_scope="module")]
 
-BASE = {"window/showMessage", "window/logMessage", "window/showMessageRequest", "$/cancelRequest", "telemetry/event"}
 
-
-def advertised(name: str) -> set[str]:
-    """What LSP 3.17 lets a server send to a client with these capabilities; written from the specification."""
-    said = capabilities(name)["capabilities"]
-    workspace, window = said.get("workspace", {}), said.get("window", {})
-    may = set(BASE)
-    if workspace.get("applyEdit"):
-        may.add("workspace/applyEdit")
-    if window.get("workDoneProgress"):
-        may |= {"window/workDoneProgress/create", "$/progress"}
-    if window.get("showDocument", {}).get("support"):
-        may.add("window/showDocument")
-    if workspace.get("configuration"):
-        may.add("workspace/configuration")
-    if said.get("textDocument", {}).get("publishDiagnostics") is not None:
-        may.add("textDocument/publishDiagnostics")
-    return may
-
-
-async def test_there_are_seven_editors():
-    assert EDITORS == ["emacs", "helix", "kate", "neovim", "sublime", "vscode", "zed"]
+async def test_there_are_seven_editors_and_each_says_how_it_is_known():
+    assert {"emacs", "helix", "kate", "neovim", "sublime", "vscode", "zed"} <= set(EDITORS)
+    how = {name: capabilities(name)["_how"] for name in EDITORS}
+    assert {name for name, way in how.items() if way == "recorded"} >= {"emacs", "kate", "neovim", "vscode", "vim"}
+    assert all(way in ("recorded", "read") for way in how.values())
+    assert all(capabilities(name)["_about"] for name in EDITORS)
 
 
 @pytest.mark.parametrize("name", EDITORS)
-async def test_a_whole_turn_uses_only_what_the_editor_advertised(home, name):
-    async with joined(home / "s.sock", home / "project", name) as editor:
+async def test_a_whole_job_uses_only_what_the_editor_advertised(home, name):
+    async with joined(home / "s.sock", home / "project", name, AskingClient.connect) as editor:
         assert set(COMMANDS) <= set(editor.client.server["capabilities"]["executeCommandProvider"]["commands"])
-        editor.answer(lambda params: params["actions"][0] if "Edit" in params["message"] else None)
-        uri = editor.open(f"{name}.py")
-        result = await editor.act(uri, "Agent: fix this problem", problems=("rename old_name",))
-        assert result["state"] == "running"
-        assert "Renamed it." in await editor.told("Renamed it.")
-        assert editor.text(uri).startswith("def new_name")
-        await editor.run("lspAgent.transcript")
-        await editor.run("lspAgent.prompt")
-        await editor.run("lspAgent.status")
-        await editor.run("lspAgent.sessions")
-        await editor.run("lspAgent.model")
-        await editor.run("lspAgent.mode")
-        await editor.run("lspAgent.undo")
-        await editor.run("lspAgent.ask", "fail please")
-        await editor.told("No key")
-        assert editor.sent <= advertised(name), editor.sent - advertised(name)
-        if "window/workDoneProgress/create" in advertised(name):
-            # the failed run may be over before the editor has made a token for it; then there is nothing to end
-
-            def all_ended(_: object) -> bool:
-                kinds = [each["value"]["kind"] for each in editor.progress()]
-                return kinds.count("begin") == kinds.count("end") >= 1
-
-            await editor.client.until(all_ended)
+        job = Job(editor, home / "data")
+        await job.do_all()
+        assert job.faults() == []
+        assert not {method for method in editor.sent if method.startswith("agent/")}
 
 
 @pytest.mark.parametrize("name", EDITORS)
 async def test_the_guard_agrees_with_the_specification(name):
-    agreed = negotiate({"capabilities": capabilities(name)["capabilities"]})
+    said = capabilities(name)["capabilities"]
+    agreed = negotiate({"capabilities": said})
+    for method, needs in NEEDS.items():
+        assert not agreed.allows(method) or Said(said).has(needs), method
     for method in ("workspace/applyEdit", "window/workDoneProgress/create", "window/showDocument"):
-        assert agreed.allows(method) == (method in advertised(name))
+        assert agreed.allows(method) == Said(said).has(NEEDS[method])
     assert agreed.allows("window/showMessageRequest")
     assert not agreed.allows("agent/editor/lsp")
-    assert not agreed.allows("workspace/codeLens/refresh")
 
 
 async def test_edits_go_in_the_shape_the_editor_understands(home):
@@ -80,8 +55,73 @@ async def test_edits_go_in_the_shape_the_editor_understands(home):
             uri = editor.open(f"shape-{name}.py")
             await editor.run("lspAgent.ask", {"prompt": "rename it", "uri": uri})
             await editor.told("Renamed it.")
-            message = await editor.client.until(lambda m: m.get("method") == "workspace/applyEdit")
-            shapes[name] = set(message["params"]["edit"])
-    assert shapes["kate"] == shapes["neovim"] == {"changes"}
+            edits = [m for m in editor.client.messages if m.get("method") == "workspace/applyEdit"]
+            shapes[name] = {key for message in edits for key in message["params"]["edit"]}
+    assert shapes["neovim"] == {"changes"}
     assert shapes["helix"] == shapes["emacs"] == shapes["zed"] == {"documentChanges"}
     assert shapes["vscode"] == shapes["sublime"] == {"documentChanges", "changeAnnotations"}
+    assert shapes["kate"] == shapes["vim"] == set(), "they do not say that they can apply edits"
+
+
+async def test_a_client_without_code_action_literals_gets_commands(home):
+    async with joined(home / "s.sock", home / "project", "kate") as editor:
+        uri = editor.open("kate-actions.py")
+        assert all(isinstance(each["command"], dict) for each in await editor.actions(uri))
+    client = await type(editor.client).connect(home / "s.sock")
+    async with client:
+        plain = await client.request("initialize", {"processId": None, "capabilities": {}, "rootUri": None})
+        assert plain["capabilities"]["codeActionProvider"] is True
+        client.notify("initialized")
+        bare = Editor(client, home / "project", "bare")
+        found = await bare.actions(bare.open("bare.py"))
+        assert found
+        assert all(isinstance(each["command"], str) for each in found)
+
+
+async def test_actions_of_the_model_are_tagged_where_the_editor_knows_the_tag(home):
+    tagged = {}
+    for name in ("vscode", "helix"):
+        async with joined(home / "s.sock", home / "project", name) as editor:
+            found = await editor.actions(editor.open(f"tags-{name}.py"))
+            tagged[name] = {each["title"] for each in found if each.get("tags") == [1]}
+    assert "Agent: explain" in tagged["vscode"]
+    assert tagged["helix"] == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("emacs", "window/showDocument: without window.showDocument.support"),
+        ("emacs", "window/workDoneProgress/create: without window.workDoneProgress"),
+        ("emacs", "workspace/applyEdit: change annotations without changeAnnotationSupport"),
+        ("emacs", "answer to initialize: position encoding utf-8"),
+        ("emacs", "answer to initialize: codeLensProvider without textDocument.codeLens"),
+        ("emacs", "answer to textDocument/hover: markdown without contentFormat"),
+        ("emacs", "answer to textDocument/codeAction: tag 1 without tagSupport"),
+        ("emacs", "textDocument/publishDiagnostics: version without versionSupport"),
+        ("neovim", "workspace/applyEdit: documentChanges without workspaceEdit.documentChanges"),
+        ("kate", "workspace/applyEdit: without workspace.applyEdit"),
+    ],
+)
+async def test_a_server_that_takes_every_editor_for_the_richest_is_found_out(careless, name, fault):
+    assert fault in careless[name]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def careless(tmp_path_factory):
+    """What the checker says of a server with one planted fault, by editor: it believes that every client can do all."""
+    folder = tmp_path_factory.mktemp("careless")
+    (folder / "project").mkdir()
+    start = [sys.executable, str(Path(__file__).with_name("careless.py")), "serve"]
+    faults = {}
+    async with await Client.start(
+        folder, "--socket", str(folder / "s.sock"), command=start, env=configure(folder), cwd=folder / "project"
+    ) as client:
+        await client.initialize(root=folder / "project")
+        for name in ("emacs", "kate", "neovim"):
+            async with joined(folder / "s.sock", folder / "project", name, AskingClient.connect) as editor:
+                job = Job(editor, folder / "data")
+                with contextlib.suppress(AssertionError):  # Kate's document must not be edited, and now it is
+                    await job.do_all()
+                faults[name] = job.faults()
+    return faults

@@ -51,6 +51,7 @@ def home(tmp_path: Path) -> Path:
     "test",
     [
         "a-diagnostic-is-fixed-by-a-code-action-with-an-approval-and-undone",
+        "the-edit-of-the-agent-is-one-step-of-undo-and-what-was-typed-before-stays",
         "a-run-is-stopped-by-a-code-action",
         "a-dismissed-question-is-answered-by-a-code-action",
         "the-transcript-is-a-file-whose-place-is-told",

@@ -124,3 +124,37 @@ async def test_a_question_goes_before_changes(editor):
     answer = await editor.run("lspAgent.reject")
     assert "done" not in answer
     assert editor.text(other.as_uri()) == CODE
+
+
+async def test_a_hover_over_a_marked_comment_says_what_it_is_for(editor):
+    uri = editor.open(editor.file, f"# agent: rename the function\n{CODE}")
+    here = {"textDocument": {"uri": uri}, "position": {"line": 0, "character": 4}}
+    hover = await editor.client.request("textDocument/hover", here)
+    assert "Agent: do this" in hover["contents"]["value"]
+    assert await editor.client.request("textDocument/hover", {**here, "position": {"line": 2, "character": 0}}) is None
+
+
+async def test_the_prompt_document_has_a_lens_that_sends_it(editor, home):
+    uri = editor.open(editor.file)
+    await editor.act(uri, "Agent: edit with an instruction")
+    path = home / "data" / "prompt.md"
+    editor.client.open_document(path.as_uri(), f"{path.read_text()}hello there\n", language="markdown")
+    [lens] = await editor.client.request("textDocument/codeLens", {"textDocument": {"uri": path.as_uri()}})
+    assert lens["command"]["title"] == f"Send to the agent (about {editor.file})"
+    await editor.run(lens["command"]["command"], *lens["command"].get("arguments") or [])
+    await editor.told("You said: hello there")
+
+
+async def test_lenses_are_asked_for_again_where_the_editor_can_be_told_and_only_there(home):
+    for name, can_be_told in (("zed", True), ("helix", False)):
+        async with joined(home / "s.sock", home / "project", name) as editor:
+            editor.file = f"lenses-{name}.py"
+            editor.client.handlers["workspace/codeLens/refresh"] = lambda _: None
+            editor.answer(lambda params: params["actions"][0] if "Edit" in params["message"] else None)
+            uri = await renamed(editor)
+            await hinted(editor, 1)
+            await editor.act(uri, "Agent: keep this change")
+            await hinted(editor, 0)
+            if can_be_told:
+                await editor.client.until(lambda m: m.get("method") == "workspace/codeLens/refresh")
+            assert ("workspace/codeLens/refresh" in editor.sent) == can_be_told

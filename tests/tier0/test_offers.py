@@ -75,3 +75,10 @@ def test_an_editor_with_a_plugin_is_not_offered_what_its_own_chat_does():
     found = titles(Facts(PLACE, has_plugin=True, has_session=True, problems=["x"]))
     assert "Agent: fix this problem" in found
     assert not {"Agent: edit with an instruction…", "Agent: open the transcript"} & set(found)
+
+
+def test_every_command_is_advertised():
+    from lsp_agent.server.negotiation import COMMANDS
+    from lsp_agent.server.tier0.commands import Commands
+
+    assert set(Commands(None, None).table()) == set(COMMANDS)

@@ -228,6 +228,21 @@ async def test_the_prompt_document_is_opened_and_sent_unsaved_and_emptied(editor
         await editor.run("lspAgent.send")
 
 
+async def test_a_prompt_for_a_busy_run_joins_it_and_whoever_wants_can_queue_it(editor):
+    session, uri = await asked_to_rename(editor)
+    assert (await editor.run("lspAgent.steer", "and be quick"))["state"] == "queued"
+    await editor.told("at the next step")
+    queued = await editor.run("lspAgent.ask", {"prompt": "something else", "whenBusy": "queue"})
+    assert (queued["sessionId"], queued["state"]) == (session, "queued")
+    await editor.act(uri, "Agent: Allow once")
+    await editor.told("You said: something else")
+    messages = (await editor.client.request("agent/session/read", {"sessionId": session}))["messages"]
+    said = [part["text"] for m in messages if m["role"] == "user" for part in m["parts"] if part["type"] == "text"]
+    assert [text.splitlines()[0] for text in said] == ["rename it", "and be quick", "something else"]
+    with pytest.raises(Failed, match="whenBusy"):
+        await editor.run("lspAgent.ask", {"prompt": "x", "whenBusy": "later"})
+
+
 async def test_undo_takes_the_newest_run_back_open_or_closed(editor):
     editor.answer(lambda params: params["actions"][0] if "Edit" in params["message"] else None)
     _, uri = await asked_to_rename(editor)
@@ -281,21 +296,6 @@ async def test_a_choice_among_sessions_is_one_question(editor):
     editor.answer(lambda params: {"title": "A new one"} if "conversation" in params["message"] else None)
     assert (await editor.run("lspAgent.sessions"))["sessions"]
     await editor.told("starts a new conversation")
-
-
-async def test_a_client_without_code_action_literals_gets_commands(home):
-    async with joined(home / "s.sock", home / "project", "kate") as editor:
-        uri = editor.open("kate-actions.py")
-        assert all(isinstance(each["command"], dict) for each in await editor.actions(uri))
-    client = await type(editor.client).connect(home / "s.sock")
-    async with client:
-        plain = await client.request("initialize", {"processId": None, "capabilities": {}, "rootUri": None})
-        assert plain["capabilities"]["codeActionProvider"] is True
-        client.notify("initialized")
-        bare = Editor(client, home / "project", "bare")
-        found = await bare.actions(bare.open("bare.py"))
-        assert found
-        assert all(isinstance(each["command"], str) for each in found)
 
 
 async def test_losing_the_editor_cancels_nothing(home):

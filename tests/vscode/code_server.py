@@ -60,6 +60,7 @@ SETTINGS: dict[str, Any] = {
     "editor.minimap.enabled": False,
     "window.commandCenter": False,
     "security.workspace.trust.enabled": False,
+    "security.workspace.trust.startupPrompt": "never",
     "files.exclude": {"**/.vscode": True},
 }
 
@@ -132,13 +133,13 @@ class CodeServer:
     def run(cls, home: Path, extensions: Path) -> Iterator[CodeServer]:
         """Start it with quiet settings of the user; ends with everything it started."""
         (home / "data/User").mkdir(parents=True, exist_ok=True)
-        (home / "data/User/settings.json").write_text(json.dumps(SETTINGS))
+        write_settings(home)
         port = _free_port()
         arguments = [
             *("--auth", "none", "--bind-addr", f"127.0.0.1:{port}"),
             *("--config", str(home / "config.yaml"), "--user-data-dir", str(home / "data")),
             *("--extensions-dir", str(extensions), "--ignore-last-opened"),
-            *("--disable-telemetry", "--disable-update-check", "--disable-workspace-trust"),
+            *("--disable-telemetry", "--disable-update-check"),
             *("--disable-getting-started-override", "--reconnection-grace-time", "5"),
             # without it tests inside the extension host are silently ignored
             *("--vscode-option", "enable-smoke-test-driver"),
@@ -156,6 +157,15 @@ class CodeServer:
                 yield cls(home, port, process)
             finally:
                 _end_group(process)
+
+    @contextlib.contextmanager
+    def settings(self, **changed: Any) -> Iterator[None]:
+        """Other settings of the user, for the windows that are opened meanwhile."""
+        write_settings(self.home, **changed)
+        try:
+            yield
+        finally:
+            write_settings(self.home)
 
     @property
     def runtime(self) -> Path:
@@ -177,6 +187,11 @@ class CodeServer:
 
     def _url(self, folder: Path, payload: list[list[str]]) -> str:
         return f"http://127.0.0.1:{self.port}/?folder={quote(str(folder))}&payload={quote(json.dumps(payload))}"
+
+
+def write_settings(home: Path, **changed: Any) -> None:
+    """The settings of the user of this code-server."""
+    (home / "data/User/settings.json").write_text(json.dumps({**SETTINGS, **changed}))
 
 
 def install_extension(extensions: Path, home: Path) -> None:
@@ -230,6 +245,48 @@ class Window:
         box.fill(f">{title}")
         self.page.locator(".quick-input-list .monaco-list-row", has_text=title).first.wait_for()
         self.page.keyboard.press("Enter")
+
+    def choose(self, text: str) -> None:
+        """Take the row with this text in the list that is open."""
+        row = self.page.locator(".quick-input-widget .quick-input-list .monaco-list-row", has_text=text).first
+        row.wait_for()
+        row.click()
+
+    def answer(self, text: str) -> None:
+        """Type into the input box that is open, and confirm."""
+        box = self.page.locator(".quick-input-widget input[type='text']:focus")
+        box.wait_for()
+        box.fill(text)
+        self.page.keyboard.press("Enter")
+
+    def open_file(self, name: str) -> None:
+        """Open a file of the folder by its name."""
+        self.page.keyboard.press("Control+p")
+        self.page.locator(".quick-input-widget input").fill(name)
+        self.page.locator(".quick-input-list .monaco-list-row", has_text=name).first.wait_for()
+        self.page.keyboard.press("Enter")
+        self.page.locator(".tab.active", has_text=name).wait_for()
+
+    def focus_editor(self, line: int = 1) -> None:
+        """Put the cursor at the beginning of a line of the text editor."""
+        self.editor.locator(".view-lines").click(position={"x": 40, "y": 5})
+        self.page.locator(".editor-group-container .monaco-editor.focused").first.wait_for()
+        self.page.keyboard.press("Control+Home")
+        for _ in range(line - 1):
+            self.page.keyboard.press("ArrowDown")
+
+    def notification(self, text: str) -> Any:
+        """What the editor was told, in the list of it: on a slow machine the toast has gone by then."""
+        self.command("Notifications: Show Notifications")
+        found = self.page.locator(".notifications-center .notification-list-item", has_text=text).first
+        found.wait_for()
+        return found
+
+    def say(self, text: str) -> None:
+        """Send a prompt in the chat."""
+        prompt = self.chat.locator("#prompt")
+        prompt.fill(text)
+        prompt.press("Enter")
 
     def open_chat(self) -> Any:
         """Show the chat and return its frame."""

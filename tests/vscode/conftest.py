@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,13 +90,19 @@ def prepared_desk(code_server: CodeServer, pages: Any, tmp_path: Path) -> Iterat
     with ExitStack() as stack:
 
         def make(
-            script: str, text: str = "def add(a, b):\n    return a - b\n", extra: str = "", **settings: Any
+            script: str,
+            text: str = "def add(a, b):\n    return a - b\n",
+            extra: str = "",
+            files: Mapping[str, str] | None = None,
+            **settings: Any,
         ) -> Desk:
             workspace, holds, state = tmp_path / "workspace", tmp_path / "holds", tmp_path / "state"
             for folder in (workspace / ".vscode", holds):
                 folder.mkdir(parents=True)
             file = workspace / "sums.py"
             file.write_text(text)
+            for name, content in (files or {}).items():
+                (workspace / name).write_text(content)
             (tmp_path / "script.toml").write_text(script)
             (tmp_path / "config.toml").write_text(
                 f'{extra}\n[models]\nlarge = "play/script"\n[providers.play]\ntype = "scripted"\n'

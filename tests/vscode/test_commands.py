@@ -25,11 +25,7 @@ def test_a_problem_of_another_server_is_sent_along_when_it_is_fixed(desk_for: An
     desk = desk_for(ANSWER)
     (desk.workspace / "broken.json").write_text(json.dumps({"a": 1})[:-1])
     window = desk.window
-    window.page.keyboard.press("Control+p")
-    window.page.locator(".quick-input-widget input").fill("broken.json")
-    window.page.locator(".quick-input-list .monaco-list-row", has_text="broken.json").first.wait_for()
-    window.page.keyboard.press("Enter")
-    window.page.locator(".tab.active", has_text="broken.json").wait_for()
+    window.open_file("broken.json")
     window.page.locator(".squiggly-error").first.wait_for()
     window.command("Agent: Fix Problems")
     asked = window.chat.locator(".message.user")

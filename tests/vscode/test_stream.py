@@ -74,7 +74,6 @@ def test_prompts_queue_while_busy_are_edited_and_removed_and_a_stop_lets_them_st
     say(window, "third one")
     row = chat.locator(".queue li", has_text="third one")
     row.wait_for()
-    window.picture("vscode-queue")
     row.get_by_label("Remove").click()
     row.wait_for(state="detached")
     chat.get_by_label("Stop (Escape twice)").click()

@@ -10,6 +10,7 @@ import pytest
 from lsp_agent.domain.errors import ToolError, WorkspaceError
 from lsp_agent.policy.rules import Policy
 from lsp_agent.ports.approver import Decision
+from lsp_agent.ports.changes import PutJournal
 from lsp_agent.web.leaks import SecretInside, secret_in
 from lsp_agent.web.offered import research_tools, web_tools
 from lsp_agent.web.urls import UrlRefused
@@ -256,6 +257,11 @@ async def test_download_saves_bytes_as_they_are(tmp_path, site, world):
     result = await world.call(made["download"], url=f"{base}/f", file_path="new/dir/f.bin")
     assert (world.root / "new/dir/f.bin").read_bytes() == data
     assert f"Saved {len(data)} bytes" in result.content
+    [change] = result.changes
+    assert (change["kind"], change["uri"]) == ("create", (world.root / "new/dir/f.bin").as_uri())
+    assert "sha256" in change["hunks"][0]["newText"]
+    kinds = [write.kind for write in world.store.writes if isinstance(write, PutJournal)]
+    assert kinds == ["checkpoint", "change", "applied"]
     ask = world.approver.asks[-1]
     assert (ask.action, ask.path, ask.pattern) == ("download", str(world.root / "new/dir/f.bin"), f"{base}/")
     await world.call(made["download"], url=f"{base}/none", file_path="empty")

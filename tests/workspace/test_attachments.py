@@ -2,10 +2,12 @@ import base64
 
 import pytest
 
-from lsp_agent.domain.errors import RequestRejected
+from lsp_agent.domain.errors import RequestRejected, WorkspaceError
+from lsp_agent.domain.message import part_from_json, part_to_json
 from lsp_agent.domain.text import Position, Range
 from lsp_agent.workspace.attachments import AttachmentContext, AttachmentLimits, resolve_attachments
 from lsp_agent.workspace.lines import LineIndex
+from lsp_agent.workspace.outside import OutsideFiles
 from lsp_agent.workspace.pushed import PushedDiagnostics, PushedSelection
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
@@ -13,6 +15,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 
 class ScriptedSource:
     """One connection whose columns are code points."""
+
+    encoding = "utf-32"
 
     def __init__(self, editor):
         self.editor = editor
@@ -227,29 +231,116 @@ async def test_changes_and_terminals_come_from_whoever_has_them(resolve):
     assert caught.value.data["path"] == "attachments[0].terminalId"
 
 
-async def test_FS_01_a_file_outside_the_roots_needs_permission(resolve, root):
+async def test_FS_01_a_file_outside_the_roots_waits_for_permission_and_is_not_opened(resolve, root):
     secret = root.parent / "secret"
     secret.write_text("canary")
     (root / "link").symlink_to(secret)
-    asked = []
-
-    async def answer(place):
-        asked.append(place.path)
-        return len(asked) == 2
-
     for name in (uri(secret), uri(root / "link"), f"file://{root}/%2e%2e/secret"):
         for kind in ("file", "buffer", "image"):
-            with pytest.raises(RequestRejected, match="outside"):
-                await resolve({"type": kind, "uri": name})
-    with pytest.raises(RequestRejected):
-        await resolve({"type": "file", "uri": uri(secret)}, allow_outside=answer)
-    (part,) = await resolve({"type": "file", "uri": uri(secret)}, allow_outside=answer)
-    assert (part.text, part.path, asked) == ("canary", str(secret), [secret, secret])
+            (part,) = await resolve({"type": kind, "uri": name})
+            assert (part.kind, part.path, part.held, part.data) == (kind, str(secret), None, None)
+            assert "not read" in part.text
+            assert part.deferred["item"] == {"type": kind, "uri": name}
+            assert "canary" not in repr(part)
+    asked = {"type": "buffer", "uri": uri(secret), "range": span(3, 0, 5, 2)}
+    (part,) = await resolve(asked)
+    assert (part.start_line, part.end_line, part.deferred["encoding"]) == (3, 5, "utf-32")
 
 
-async def test_text_the_asking_editor_has_open_outside_the_roots_is_taken_as_given(resolve, editor, root):
-    editor.put(root.parent / "notes", "mine")
-    assert (await resolve({"type": "buffer", "uri": uri(root.parent / "notes")}))[0].text == "mine"
+async def test_what_is_seen_without_opening_a_file_outside_is_refused_at_once(resolve, root):
+    (root.parent / "folder").mkdir()
+    (root.parent / "large").write_bytes(b"x" * 1_000)
+    limits = AttachmentLimits(text_bytes=100, image_bytes=100)
+    for name in ("none", "folder", "large"):
+        for kind in ("file", "buffer", "image"):
+            with pytest.raises(RequestRejected) as caught:
+                await resolve({"type": kind, "uri": uri(root.parent / name)}, limits=limits)
+            assert caught.value.data["path"] == "attachments[0].uri"
+
+
+async def test_an_open_document_outside_the_roots_waits_with_the_text_it_has_now(resolve, editor, root):
+    editor.put(root.parent / "notes", "mine\nyours\n", version=3)
+    whole, piece = await resolve(
+        {"type": "buffer", "uri": uri(root.parent / "notes"), "version": 3},
+        {"type": "selection", "uri": uri(root.parent / "notes"), "range": span(1, 0, 1, 5)},
+    )
+    assert (whole.held, whole.version) == ("mine\nyours\n", 3)
+    assert (piece.held, piece.start_line) == ("yours", 1)
+    assert "mine" not in repr(part_to_json(whole))
+    with pytest.raises(RequestRejected, match="stale"):
+        await resolve({"type": "buffer", "uri": uri(root.parent / "notes"), "version": 2})
+
+
+@pytest.fixture
+def outside(workspace, source):
+    return OutsideFiles(
+        workspace,
+        range_in=lambda text, value, encoding: source.range_in(text, value),
+        position_in=lambda text, value, encoding: source.position_in(text, value),
+        limits=AttachmentLimits(text_bytes=100, image_bytes=100),
+    )
+
+
+def stored(part):
+    """What is left of a part after a restart."""
+    return part_from_json(part_to_json(part))
+
+
+async def test_what_was_allowed_outside_is_read_as_inside(resolve, outside, root):
+    notes = root.parent / "notes"
+    notes.write_text("one\ntwo\nthree\n")
+    (root.parent / "a.png").write_bytes(PNG)
+    asked = [
+        {"type": "file", "uri": uri(notes)},
+        {"type": "buffer", "uri": uri(notes), "range": span(1, 0, 2, 0)},
+        {"type": "symbol", "uri": uri(notes), "position": {"line": 2, "character": 0}},
+        {"type": "image", "uri": uri(root.parent / "a.png")},
+    ]
+    parts = [stored(part) for part in await resolve(*asked)]
+    file, piece, symbol, image = [await outside.read(part, outside.place(part)) for part in parts]
+    assert (file.text, file.path, file.kind, file.deferred) == ("one\ntwo\nthree\n", str(notes), "file", {})
+    assert (piece.text, piece.start_line, piece.end_line) == ("two\n", 1, 1)
+    assert (symbol.kind, "three" in symbol.text) == ("symbol", True)
+    assert (image.data, image.mime_type) == (PNG, "image/png")
+
+
+async def test_what_cannot_be_read_outside_is_a_sentence(resolve, outside, root):
+    files = {name: root.parent / name for name in ("gone", "bytes", "latin", "grown", "fake.png")}
+    for path in files.values():
+        path.write_text("x")
+    items = [{"type": "image" if name == "fake.png" else "file", "uri": uri(path)} for name, path in files.items()]
+    parts = [stored(part) for part in await resolve(*items)]
+    files["gone"].unlink()
+    files["bytes"].write_bytes(b"\0\1\2")
+    files["latin"].write_bytes("naïve text".encode("latin-1"))
+    files["grown"].write_bytes(b"x" * 101)
+    for part in parts:
+        with pytest.raises(WorkspaceError):
+            await outside.read(part, outside.place(part))
+
+
+async def test_a_link_that_leads_elsewhere_after_the_question_is_not_followed(resolve, outside, root):
+    one, other, link = root.parent / "one", root.parent / "other", root.parent / "link"
+    one.write_text("asked about")
+    other.write_text("canary")
+    link.symlink_to(one)
+    (part,) = await resolve({"type": "file", "uri": uri(link)})
+    place = outside.place(part)
+    link.unlink()
+    link.symlink_to(other)
+    with pytest.raises(WorkspaceError, match="not what was asked"):
+        await outside.read(part, place)
+
+
+async def test_a_version_is_not_approximated_after_a_restart(resolve, outside, editor, root):
+    notes = root.parent / "notes"
+    notes.write_text("saved")
+    editor.put(notes, "mine", version=3)
+    (part,) = await resolve({"type": "buffer", "uri": uri(notes), "version": 3})
+    editor.put(notes, "typed since", version=4)
+    assert (await outside.read(part, outside.place(part))).text == "mine"
+    with pytest.raises(WorkspaceError, match="version 3"):
+        await outside.read(stored(part), outside.place(part))
 
 
 BAD = [

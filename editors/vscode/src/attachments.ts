@@ -57,6 +57,27 @@ export class Attachments implements vscode.Disposable {
     return taken;
   }
 
+  /** What is sent with a question about an editor: its file and selection, whatever the settings say. */
+  takeWith(editor: vscode.TextEditor): Attachment[] {
+    this.#state.flush();
+    const { document, selection } = editor;
+    const file: Attachment = { type: 'buffer', uri: document.uri.toString(), version: document.version };
+    const about = selection.isEmpty ? [file] : [file, rangeOf(document, selection)];
+    const taken = [...about, ...this.#added.map(({ attachment }) => attachment)];
+    this.#added = [];
+    this.#changed.fire();
+    return taken;
+  }
+
+  /** Make sure the selection goes along with the next prompt. */
+  addSelection(editor: vscode.TextEditor): void {
+    this.#removed.delete('selection');
+    if (!editor.selection.isEmpty && !readConfig().attachSelection) {
+      this.addRange(editor.document, editor.selection);
+    }
+    this.#changed.fire();
+  }
+
   /** Settings have changed. */
   refresh(): void {
     this.#changed.fire();

@@ -5,6 +5,7 @@ import type { Changes } from './changes.ts';
 import type { Server } from './client.ts';
 import { readConfig } from './config.ts';
 import type { Conversations } from './conversations.ts';
+import { installServer } from './installer.ts';
 import { type Log, reason } from './log.ts';
 import { Mentions } from './mentions.ts';
 import { deleteSession, exportSession, pickFiles, pickMode, pickModel, renameSession } from './pickers.ts';
@@ -41,10 +42,12 @@ export class Chat implements vscode.Disposable {
     });
   }
 
-  /** Send a prompt that was not typed into the chat. */
-  async ask(prompt: string): Promise<void> {
-    await this.#parts.view.reveal();
-    await this.#parts.conversations.send(prompt, readConfig().whenBusy);
+  /** Send a prompt that was not typed into the chat; `about`: with this editor's file and selection. */
+  async ask(prompt: string, about?: vscode.TextEditor): Promise<void> {
+    const { view, conversations, attachments } = this.#parts;
+    const attached = about && attachments.takeWith(about);
+    await view.reveal();
+    await conversations.send(prompt, readConfig().whenBusy, attached);
   }
 
   async newSession(): Promise<void> {
@@ -65,6 +68,8 @@ export class Chat implements vscode.Disposable {
         return conversations.permit(message.requestId, message.optionId, message.message);
       case 'queue':
         return conversations.queue(message.op, message.messageId, message.text, message.index);
+      case 'queueText':
+        return this.#queueText(message.messageId);
       case 'removeChip':
         return attachments.remove(message.id);
       case 'image':
@@ -84,7 +89,7 @@ export class Chat implements vscode.Disposable {
       case 'session':
         return this.session(message);
       case 'fork':
-        return this.#fork(conversations.active?.model.sessionId, message.messageId);
+        return this.#forkBefore(message.messageId);
       case 'openFile':
         return openFile(message);
       case 'openDiff':
@@ -139,11 +144,28 @@ export class Chat implements vscode.Disposable {
         return vscode.commands.executeCommand('workbench.action.openSettings', '@ext:lsp-agent.lsp-agent');
       case 'restart':
         return server.restart();
+      case 'install':
+        return installServer(server, this.#parts.log);
       case 'log':
         return this.#parts.log.show();
       case 'compact':
         return this.compact();
     }
+  }
+
+  #queueText(messageId: string): void {
+    const text = this.#parts.conversations.waitingText(messageId);
+    this.#parts.view.post({ type: 'queueText', messageId, text });
+  }
+
+  /** The same with the session that is shown, if there is one. */
+  async active(action: 'rename' | 'fork' | 'export'): Promise<void> {
+    const id = this.#parts.conversations.active?.model.sessionId;
+    if (id === undefined) {
+      vscode.window.showInformationMessage('There is no session yet.');
+      return;
+    }
+    await this.session({ type: 'session', action, id });
   }
 
   /** Summarize the conversation so far, to make room. */
@@ -182,6 +204,20 @@ export class Chat implements vscode.Disposable {
         }
         return this.#list('');
     }
+  }
+
+  /** A conversation that goes another way from a prompt on: what was before it, and the prompt to be changed. */
+  async #forkBefore(messageId: string): Promise<void> {
+    const { conversations, view } = this.#parts;
+    const { sessionId, messages } = conversations.active?.model ?? { sessionId: undefined, messages: [] };
+    const at = messages.findIndex(({ id }) => id === messageId);
+    const before = messages[at - 1];
+    if (before) {
+      await this.#fork(sessionId, before.id);
+    } else {
+      await conversations.show(undefined);
+    }
+    view.post({ type: 'insert', text: messages[at]?.text ?? '' });
   }
 
   async #fork(sessionId: string | undefined, atMessageId?: string): Promise<void> {

@@ -16,6 +16,7 @@ import {
 import { readConfig } from './config.ts';
 import { findServer, type Program } from './discovery.ts';
 import { EDITOR_LSP_METHODS } from './editorlsp.ts';
+import { type Bundle, bundleIn } from './installed.ts';
 import { canKeep, endServer, type Keeping, reach } from './keeping.ts';
 import { type Log, reason } from './log.ts';
 import { type ClientNotifications, type ClientRequests, PROTOCOL_VERSION } from './protocol.ts';
@@ -39,6 +40,8 @@ export class Server implements vscode.Disposable {
   state: ServerState = 'stopped';
   /** What `state` is about, for people. */
   detail = '';
+  /** What was started last; undefined when nothing was found. */
+  program: Program | undefined;
   #client: LanguageClient | undefined;
   #keeping: Keeping | undefined;
   #running: Promise<void> | undefined;
@@ -54,6 +57,45 @@ export class Server implements vscode.Disposable {
 
   get client(): LanguageClient | undefined {
     return this.#client;
+  }
+
+  /** Where `Agent: Install Server` puts environments. */
+  get ownRoot(): string {
+    return join(this.#context.globalStorageUri.fsPath, 'server');
+  }
+
+  /** The server this extension brings along; undefined when it was packaged without. */
+  bundle(): Promise<Bundle | undefined> {
+    return bundleIn(this.#context.asAbsolutePath('server'));
+  }
+
+  /** What a server, and what installs one, is started with. */
+  environment(): NodeJS.ProcessEnv {
+    return { ...process.env, ...readConfig().environment };
+  }
+
+  /** Which program would be started now. */
+  async find(): Promise<Program | undefined> {
+    const own = { root: this.ownRoot, bundle: await this.bundle(), protocol: PROTOCOL_VERSION };
+    const { command, python } = readConfig();
+    const chosen = await this.chosenPython();
+    return findServer({ command, python, own, chosenPython: chosen, environment: this.environment() });
+  }
+
+  /** What the Python extension would run, when it is there. */
+  async chosenPython(): Promise<string | undefined> {
+    const extension = vscode.extensions.getExtension<{
+      environments?: { getActiveEnvironmentPath(): { path: string } };
+    }>('ms-python.python');
+    if (!vscode.workspace.isTrusted) {
+      return undefined; // it may lie in the workspace
+    }
+    try {
+      const api = extension?.isActive ? extension.exports : await extension?.activate();
+      return api?.environments?.getActiveEnvironmentPath().path;
+    } catch {
+      return undefined;
+    }
   }
 
   /** What the server said it can do beyond the ground (PROTOCOL 2). */
@@ -124,10 +166,11 @@ export class Server implements vscode.Disposable {
     }
     this.#set('starting');
     const config = readConfig();
-    const environment = { ...process.env, ...config.environment };
-    const program = await findServer({ ...config, chosenPython: await chosenPython(), environment });
+    const environment = this.environment();
+    const program = await this.find();
+    this.program = program;
     if (!program) {
-      this.#set('missing', 'No server was found: install the lsp-agent package, or set lspAgent.server.command.');
+      this.#set('missing', await this.#wayOut(config.python));
       return;
     }
     this.#log.info(`server: ${[program.command, ...program.args].join(' ')} (${program.origin})`);
@@ -141,6 +184,13 @@ export class Server implements vscode.Disposable {
       this.#set('failed', reason(error));
       this.#log.error(`the server did not start: ${reason(error)}`);
     }
+  }
+
+  async #wayOut(python: string): Promise<string> {
+    if (python) {
+      return `${python} (lspAgent.server.python) does not have the package lsp_agent`;
+    }
+    return (await this.bundle()) ? '' : 'install the Python package lsp-agent, or set lspAgent.server.command';
   }
 
   #follow(client: LanguageClient, state: State): void {
@@ -230,7 +280,7 @@ class AgentBlock implements StaticFeature {
       agent: {
         protocolVersions: [PROTOCOL_VERSION],
         client: { id: this.#id, name: 'lsp-agent.vscode', version: this.#version },
-        events: { enabled: true, optOut: ['tool_input_chunk', 'terminal_output_chunk'] },
+        events: { enabled: true, optOut: ['tool_input_chunk'] },
         ui: { permission: 'event', question: 'event' },
         editor: {
           lsp: EDITOR_LSP_METHODS,
@@ -258,18 +308,5 @@ class AgentBlock implements StaticFeature {
 
   clear(): void {
     // no state
-  }
-}
-
-/** What the Python extension would run, when it is there. */
-async function chosenPython(): Promise<string | undefined> {
-  const extension = vscode.extensions.getExtension<{
-    environments?: { getActiveEnvironmentPath(): { path: string } };
-  }>('ms-python.python');
-  try {
-    const api = extension?.isActive ? extension.exports : await extension?.activate();
-    return api?.environments?.getActiveEnvironmentPath().path;
-  } catch {
-    return undefined;
   }
 }

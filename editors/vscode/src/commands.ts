@@ -6,6 +6,8 @@ import { pickCheckpoint } from './checkpoints.ts';
 import { readConfig } from './config.ts';
 import { doctor } from './doctor.ts';
 import { toggleFollowing } from './following.ts';
+import { editInPlace } from './inplace.ts';
+import { installServer } from './installer.ts';
 import { reason } from './log.ts';
 import { pickMode, pickModel, pickPermission } from './pickers.ts';
 
@@ -18,9 +20,9 @@ export function registerCommands(parts: Parts, chat: Chat): vscode.Disposable[] 
     'lspAgent.newSession': () => chat.newSession(),
     'lspAgent.showSessions': () => view.reveal('sessions'),
     'lspAgent.askAbout': (uri?: vscode.Uri) => askAbout(parts, uri),
-    'lspAgent.explain': () => chat.ask('Explain this code.'),
-    'lspAgent.writeTests': () => chat.ask('Write tests for this code.'),
-    'lspAgent.editSelection': () => editSelection(chat),
+    'lspAgent.explain': () => chat.ask('Explain this code.', attachments.editor),
+    'lspAgent.writeTests': () => chat.ask('Write tests for this code.', attachments.editor),
+    'lspAgent.editSelection': () => editInPlace(parts),
     'lspAgent.fix': (uri?: vscode.Uri, range?: vscode.Range) => fix(parts, chat, uri, range),
     'lspAgent.stopRun': () => conversations.stop(),
     'lspAgent.answerPermission': () => pickPermission(conversations, () => view.reveal('permission')),
@@ -47,7 +49,11 @@ export function registerCommands(parts: Parts, chat: Chat): vscode.Disposable[] 
     'lspAgent.attachFile': (uri?: vscode.Uri) => uri && attachments.addFile(uri),
     'lspAgent.restart': () => server.restart(),
     'lspAgent.showLog': () => log.show(),
-    'lspAgent.doctor': () => doctor(log),
+    'lspAgent.doctor': () => doctor(server, log),
+    'lspAgent.installServer': () => installServer(server, log),
+    'lspAgent.renameSession': () => chat.active('rename'),
+    'lspAgent.forkSession': () => chat.active('fork'),
+    'lspAgent.exportSession': () => chat.active('export'),
   };
   const guarded = Object.entries(commands).map(([name, run]) =>
     vscode.commands.registerCommand(name, async (...args: never[]) => {
@@ -65,17 +71,13 @@ export function registerCommands(parts: Parts, chat: Chat): vscode.Disposable[] 
 
 /** Attach what the command was called on, and let the user type the question. */
 async function askAbout({ attachments, view }: Parts, uri: vscode.Uri | undefined): Promise<void> {
-  if (uri && uri.toString() !== vscode.window.activeTextEditor?.document.uri.toString()) {
+  const editor = vscode.window.activeTextEditor;
+  if (uri && uri.toString() !== editor?.document.uri.toString()) {
     attachments.addFile(uri);
+  } else if (editor) {
+    attachments.addSelection(editor);
   }
   await view.reveal();
-}
-
-async function editSelection(chat: Chat): Promise<void> {
-  const wish = await vscode.window.showInputBox({ title: 'Edit the selection', prompt: 'What should be changed?' });
-  if (wish) {
-    await chat.ask(`Edit the selected code: ${wish}`);
-  }
 }
 
 async function fix(parts: Parts, chat: Chat, uri?: vscode.Uri, range?: vscode.Range): Promise<void> {
@@ -125,6 +127,7 @@ class AgentActions implements vscode.CodeActionProvider {
     if (!range.isEmpty) {
       const rewrite = vscode.CodeActionKind.RefactorRewrite;
       actions.push(
+        action_('Agent: ask about the selection…', vscode.CodeActionKind.Refactor.append('ask'), 'lspAgent.askAbout'),
         action_('Agent: edit the selection…', rewrite, 'lspAgent.editSelection'),
         action_('Agent: explain', vscode.CodeActionKind.Refactor.append('explain'), 'lspAgent.explain'),
         action_('Agent: write tests', rewrite, 'lspAgent.writeTests'),

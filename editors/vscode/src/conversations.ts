@@ -4,14 +4,30 @@ import type { LanguageClient } from 'vscode-languageclient/node';
 import type { Attachments } from './attachments.ts';
 import type { Server } from './client.ts';
 import { type Log, reason } from './log.ts';
-import type { EventParams, Json, ModelEntry, RunCompleteParams } from './protocol.ts';
+import type {
+  EventParams,
+  Json,
+  ModelEntry,
+  QueueItem,
+  RunCompleteParams,
+  RunParams,
+  Message as Stored,
+} from './protocol.ts';
 import { Remembered } from './remembering.ts';
-import { attached, childrenOf, describe } from './restoring.ts';
+import { attached, childrenOf, describe, load } from './restoring.ts';
 import { type Effect, Session } from './session.ts';
 import type { Labels, QueueOp, Streamed } from './view/messages.ts';
 import { type Decisions, decisionsOf } from './viewmodel.ts';
+import { WaitingPrompts } from './waiting.ts';
+
+const PAGE = 100;
 
 export type How = 'queue' | 'steer' | 'interrupt';
+
+export interface Sent {
+  readonly sessionId: string;
+  readonly runId: string;
+}
 
 export class Conversations implements vscode.Disposable {
   readonly #replaced = new vscode.EventEmitter<Session | undefined>();
@@ -34,19 +50,24 @@ export class Conversations implements vscode.Disposable {
   #attaching = new Set<string>();
   #models: ModelEntry[] = [];
   #large = '';
+  /** Of a session that has chosen none, where the server tells it. */
+  #mode = '';
   /** Chosen before there is a session to configure. */
   #wishes = new Map<string, string>();
 
   readonly #server: Server;
   readonly #attachments: Attachments;
   readonly #remembered: Remembered;
+  readonly #waiting: WaitingPrompts;
   readonly #log: Log;
   readonly #subscriptions: vscode.Disposable[];
 
   constructor(server: Server, attachments: Attachments, context: vscode.ExtensionContext, log: Log) {
     this.#server = server;
     this.#attachments = attachments;
-    this.#remembered = new Remembered((context.storageUri ?? context.globalStorageUri).fsPath);
+    const storage = (context.storageUri ?? context.globalStorageUri).fsPath;
+    this.#remembered = new Remembered(storage);
+    this.#waiting = new WaitingPrompts(storage);
     this.#log = log;
     this.#activeId = this.#remembered.read();
     this.#subscriptions = [
@@ -88,28 +109,31 @@ export class Conversations implements vscode.Disposable {
       this.#wishes.get(id) ?? options.find((each) => each.optionId === id)?.value ?? '';
     const model = option('model.large') || this.#large;
     const entry = this.#models.find((each) => each.id === model);
-    return { model: entry?.name ?? model, mode: option('mode'), contextWindow: entry?.contextWindow ?? 0 };
+    const mode = option('mode') || (this.active ? '' : this.#mode);
+    return { model: entry?.name ?? model, modelId: model, mode, contextWindow: entry?.contextWindow ?? 0 };
   }
 
   /** Send a prompt to the session that is shown, or to a new one. Rejects when it was not accepted. */
-  async send(prompt: string, how: How): Promise<void> {
+  async send(prompt: string, how: How, given?: NonNullable<RunParams['attachments']>): Promise<Sent> {
     const session = this.active ?? (await this.#newWithWishes());
-    const attachments = this.#attachments.take();
+    const attachments = given ?? this.#attachments.take();
     const busy = session !== undefined && session.model.state !== 'idle';
     if (busy && how === 'steer' && session.activeRun) {
       const { sessionId } = session.model;
-      await this.#server.call('agent/steer', {
+      const { messageId } = await this.#server.call('agent/steer', {
         sessionId,
         expectedRunId: session.activeRun,
         prompt,
         attachments,
         otherwise: 'queue',
       });
-      return;
+      this.#waiting.remember(messageId, prompt);
+      return { sessionId, runId: session.activeRun };
     }
+    const runId = crypto.randomUUID();
     const result = await this.#server.call('agent/run', {
       ...(session ? { sessionId: session.model.sessionId } : {}),
-      runId: crypto.randomUUID(),
+      runId,
       prompt,
       attachments,
       whenBusy: how === 'interrupt' ? 'interrupt' : 'queue',
@@ -117,6 +141,10 @@ export class Conversations implements vscode.Disposable {
     if (!session) {
       this.#adopt(new Session(result.sessionId));
     }
+    if (busy && result.messageId) {
+      this.#waiting.remember(result.messageId, prompt);
+    }
+    return { sessionId: result.sessionId, runId };
   }
 
   async stop(): Promise<void> {
@@ -152,7 +180,20 @@ export class Conversations implements vscode.Disposable {
         ...(index === undefined ? {} : { index }),
         ifRevision: session.model.queue.revision,
       });
+      if (op === 'edit' && prompt !== undefined) {
+        this.#waiting.remember(messageId, prompt);
+      }
     }
+  }
+
+  /** The whole text of a prompt that waits. Throws when only its beginning is known. */
+  waitingText(messageId: string): string {
+    const item = this.active?.model.queue.items.find((each) => each.messageId === messageId);
+    const text = item && wholeOf(item, this.#waiting);
+    if (text === undefined) {
+      throw new Error('Only the beginning of this prompt is known here. Remove it, and send another one.');
+    }
+    return text;
   }
 
   /** Choose a model or a mode for the session that is shown, or for the one the next prompt makes. */
@@ -243,6 +284,7 @@ export class Conversations implements vscode.Disposable {
     const catalog = await this.#server.call('agent/models/list', {});
     this.#models = catalog.models;
     this.#large = catalog.large ?? '';
+    this.#mode = String((catalog as { readonly mode?: unknown }).mode ?? '');
     const known = [...this.sessions.values()];
     if (this.#activeId !== undefined && !this.sessions.has(this.#activeId)) {
       known.push(new Session(this.#activeId));
@@ -266,6 +308,9 @@ export class Conversations implements vscode.Disposable {
       this.sessions.set(sessionId, restored);
       this.#replaced.fire(this.active);
       describe(restored, await this.#server.call('agent/session/get', { sessionId }));
+      if (seq === 0 && result.mode === 'replay') {
+        await this.#readWhatWasBefore(restored);
+      }
       await this.#attachChildren(restored);
       this.#replaced.fire(this.active);
       this.#attached.fire(sessionId);
@@ -274,6 +319,21 @@ export class Conversations implements vscode.Disposable {
       await this.forget(sessionId);
     } finally {
       this.#attaching.delete(sessionId);
+    }
+  }
+
+  /** A fork has messages that no event of its own has told. Those that are told have come: answers keep their order. */
+  async #readWhatWasBefore(session: Session): Promise<void> {
+    const { sessionId } = session.model;
+    const isUnknown = ({ messageId, role }: Stored): boolean => role !== 'tool' && !session.message(messageId);
+    let page = await this.#server.call('agent/session/read', { sessionId, limit: 1 });
+    if (!page.messages.some(isUnknown)) {
+      return;
+    }
+    for (let cursor: string | null | undefined = ''; cursor !== undefined && cursor !== null; ) {
+      page = await this.#server.call('agent/session/read', { sessionId, limit: PAGE, ...(cursor ? { cursor } : {}) });
+      load(session, page.messages);
+      cursor = page.nextCursor;
     }
   }
 
@@ -303,4 +363,10 @@ export class Conversations implements vscode.Disposable {
       each.dispose();
     }
   }
+}
+
+/** As the server tells it, if it does; else as it was sent from here. */
+function wholeOf(item: QueueItem, waiting: WaitingPrompts): string | undefined {
+  const { prompt } = item as QueueItem & { readonly prompt?: unknown };
+  return typeof prompt === 'string' ? prompt : waiting.text(item);
 }

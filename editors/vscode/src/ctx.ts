@@ -10,6 +10,7 @@ import { Conversations } from './conversations.ts';
 import { askEditor } from './editorlsp.ts';
 import { EditorState } from './editorstate.ts';
 import { Following } from './following.ts';
+import { InstallOffer } from './installer.ts';
 import { Journal } from './journal.ts';
 import { createLog, reason } from './log.ts';
 import type { EditorLspParams } from './protocol.ts';
@@ -48,6 +49,7 @@ export class Ctx {
       chat,
       trust,
       new Following(conversations),
+      new InstallOffer(server, log),
       new StatusBar(server, conversations, trust),
       ...registerCommands(parts, chat),
       vscode.window.registerWebviewViewProvider(VIEW_ID, view),

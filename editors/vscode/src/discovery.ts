@@ -1,22 +1,32 @@
-/** Which program is the server: a setting, `lsp-agent` on PATH, or an interpreter that has the package. */
-import { execFile } from 'node:child_process';
-import { access, constants } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
-import { promisify } from 'node:util';
-
-const run = promisify(execFile);
-const PROBE_MS = 15_000;
+/**
+ * Which program is the server. What the user has set always wins; then comes the server this extension has installed,
+ * which is made for it; then `lsp-agent` on the PATH, and an interpreter that has the package.
+ */
+import { type Bundle, chooseOwn, ownServers, programIn } from './installed.ts';
+import { hasPackage, inPath } from './interpreters.ts';
 
 export interface Program {
   readonly command: string;
   readonly args: readonly string[];
   /** Where it was found, for the log and for people. */
   readonly origin: string;
+  /** Installed by an earlier version of the extension: works, but the extension brings a newer one. */
+  readonly isOutdated?: boolean;
+}
+
+export interface Own {
+  /** The folder of servers installed by this extension. */
+  readonly root: string;
+  /** The server this extension brings along; undefined when it was packaged without. */
+  readonly bundle: Bundle | undefined;
+  /** The protocol this extension speaks. */
+  readonly protocol: number;
 }
 
 export interface Hints {
   readonly command: readonly string[];
   readonly python: string;
+  readonly own: Own;
   /** The interpreter chosen in the Python extension, if any. */
   readonly chosenPython: string | undefined;
   readonly environment: NodeJS.ProcessEnv;
@@ -29,51 +39,45 @@ export async function findServer(hints: Hints): Promise<Program | undefined> {
     return { command, args, origin: 'setting lspAgent.server.command' };
   }
   if (hints.python) {
-    return byModule(hints.python, 'setting lspAgent.server.python');
+    // without the package it is the Python to install with: nothing but such a server will do then
+    return (await hasPackage(hints.python, hints.environment))
+      ? byModule(hints.python, 'setting lspAgent.server.python')
+      : ownProgram(hints.own);
   }
-  const onPath = await inPath('lsp-agent', hints.environment);
+  return (await ownProgram(hints.own)) ?? (await foundProgram(hints));
+}
+
+async function ownProgram({ root, bundle, protocol }: Own): Promise<Program | undefined> {
+  const chosen = chooseOwn(await ownServers(root), bundle, protocol);
+  return (
+    chosen && {
+      command: programIn(chosen.folder),
+      args: ['serve'],
+      origin: `${chosen.version}, installed by this extension`,
+      isOutdated: bundle !== undefined && chosen.id !== bundle.id,
+    }
+  );
+}
+
+async function foundProgram({ chosenPython, environment }: Hints): Promise<Program | undefined> {
+  const onPath = await inPath('lsp-agent', environment);
   if (onPath) {
     return { command: onPath, args: ['serve'], origin: 'PATH' };
   }
   const interpreters: [string | undefined, string][] = [
-    [hints.chosenPython, 'the interpreter of the Python extension'],
-    [await inPath('python3', hints.environment), 'python3 on PATH'],
-    [await inPath('python', hints.environment), 'python on PATH'],
+    [chosenPython, 'the interpreter of the Python extension'],
+    [await inPath('python3', environment), 'python3 on PATH'],
+    [await inPath('python', environment), 'python on PATH'],
   ];
   for (const [python, origin] of interpreters) {
-    if (python && (await hasPackage(python, hints.environment))) {
+    if (python && (await hasPackage(python, environment))) {
       return byModule(python, origin);
     }
   }
   return undefined;
 }
 
+/** `-P`: a folder `lsp_agent` in the working directory is not the package. */
 function byModule(python: string, origin: string): Program {
-  return { command: python, args: ['-m', 'lsp_agent', 'serve'], origin };
-}
-
-async function inPath(name: string, environment: NodeJS.ProcessEnv): Promise<string | undefined> {
-  const suffixes = process.platform === 'win32' ? ['.exe', '.cmd'] : [''];
-  for (const folder of (environment['PATH'] ?? '').split(delimiter).filter(Boolean)) {
-    for (const suffix of suffixes) {
-      const candidate = join(folder, name + suffix);
-      try {
-        await access(candidate, constants.X_OK);
-        return candidate;
-      } catch {
-        // not in this folder
-      }
-    }
-  }
-  return undefined;
-}
-
-async function hasPackage(python: string, environment: NodeJS.ProcessEnv): Promise<boolean> {
-  const probe = 'import importlib.util, sys; sys.exit(importlib.util.find_spec("lsp_agent") is None)';
-  try {
-    await run(python, ['-I', '-c', probe], { env: environment, timeout: PROBE_MS });
-    return true;
-  } catch {
-    return false;
-  }
+  return { command: python, args: ['-P', '-m', 'lsp_agent', 'serve'], origin };
 }

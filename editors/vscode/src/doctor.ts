@@ -1,16 +1,14 @@
 /** `lsp-agent doctor` of the very server the editor would start, shown as a document. */
 import { execFile } from 'node:child_process';
 import * as vscode from 'vscode';
-import { readConfig } from './config.ts';
-import { findServer } from './discovery.ts';
+import type { Server } from './client.ts';
 import type { Log } from './log.ts';
 
 const DOCTOR_MS = 60_000;
 
-export async function doctor(log: Log): Promise<void> {
-  const config = readConfig();
-  const environment = { ...process.env, ...config.environment };
-  const program = await findServer({ ...config, chosenPython: undefined, environment });
+export async function doctor(server: Server, log: Log): Promise<void> {
+  const environment = server.environment();
+  const program = await server.find();
   const title = `LSP Agent ${vscode.version} (editor), ${vscode.env.remoteName ?? 'local'}`;
   const found = program ? `server: ${program.command} (${program.origin})` : 'server: none found';
   const report = program ? await run(program.command, doctorArgs(program.args), environment) : '';

@@ -48,6 +48,10 @@ export class Following implements vscode.Disposable {
 
 export async function toggleFollowing(): Promise<void> {
   const follow = !readConfig().follow;
-  await vscode.workspace.getConfiguration('lspAgent').update('follow', follow, vscode.ConfigurationTarget.Global);
+  const settings = vscode.workspace.getConfiguration('lspAgent');
+  // where it is set, else what the user sees would not change
+  const isOfWorkspace = settings.inspect('follow')?.workspaceValue !== undefined;
+  const { Global, Workspace } = vscode.ConfigurationTarget;
+  await settings.update('follow', follow, isOfWorkspace ? Workspace : Global);
   vscode.window.setStatusBarMessage(follow ? 'Agent: following' : 'Agent: not following any more', 4000);
 }

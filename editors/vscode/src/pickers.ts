@@ -2,18 +2,22 @@
 import * as vscode from 'vscode';
 import type { Server } from './client.ts';
 import type { Conversations } from './conversations.ts';
+import type { ChangedFile, PermissionRecord } from './protocol.ts';
+import { nameOfMode } from './view/modes.ts';
 
-const MODES: readonly (vscode.QuickPickItem & { readonly id: string })[] = [
-  { id: 'ask', label: 'Ask', detail: 'Asks before it changes a file or runs a command.' },
-  { id: 'plan', label: 'Plan', detail: 'Reads and thinks; changes nothing.' },
-  { id: 'accept-edits', label: 'Accept edits', detail: 'Edits files of the workspace without asking.' },
-  { id: 'full-auto', label: 'Full auto', detail: 'Asks for nothing. Must be allowed in your own configuration file.' },
-];
+const MODES = [
+  { id: 'ask', detail: 'Asks before it changes a file or runs a command.' },
+  { id: 'plan', detail: 'Reads and thinks; changes nothing.' },
+  { id: 'accept-edits', detail: 'Edits files of the workspace without asking.' },
+  { id: 'full-auto', detail: 'Asks for nothing. Must be allowed in your own configuration file.' },
+] as const;
+const EXCERPT_CHARS = 120;
 
 export async function pickModel(conversations: Conversations): Promise<void> {
+  const { modelId } = conversations.labels();
   const items = conversations.models.map((model) => ({
     label: model.name,
-    description: model.id,
+    description: model.id === modelId ? `${model.id} $(check)` : model.id,
     detail: [
       model.contextWindow ? `${Math.round(model.contextWindow / 1000)}k context` : '',
       model.inputUsdPerMtok ? `$${model.inputUsdPerMtok} in, $${model.outputUsdPerMtok} out per million tokens` : '',
@@ -30,7 +34,14 @@ export async function pickModel(conversations: Conversations): Promise<void> {
 }
 
 export async function pickMode(conversations: Conversations): Promise<void> {
-  const chosen = await vscode.window.showQuickPick(MODES, { title: 'What the agent may do in this session' });
+  const { mode } = conversations.labels();
+  const items = MODES.map(({ id, detail }) => ({
+    id,
+    label: nameOfMode(id),
+    detail,
+    ...(id === mode ? { description: '$(check)' } : {}),
+  }));
+  const chosen = await vscode.window.showQuickPick(items, { title: 'What the agent may do in this session' });
   if (chosen) {
     await conversations.configure('mode', chosen.id);
   }
@@ -47,13 +58,33 @@ export async function pickPermission(conversations: Conversations, form: () => P
     vscode.window.showInformationMessage('The agent is not asking for anything.');
     return;
   }
-  const chosen = await vscode.window.showQuickPick(
-    asked.options.map((option) => ({ label: option.name, id: option.optionId })),
-    { title: asked.title, placeHolder: asked.description ?? `The agent wants to use ${asked.tool}` },
-  );
+  const placeHolder = asked.description ?? `The agent wants to use ${asked.tool}`;
+  const chosen = await vscode.window.showQuickPick(permissionItems(asked), { title: asked.title, placeHolder });
   if (chosen) {
     await conversations.permit(asked.requestId, chosen.id);
   }
+}
+
+/** The answers to a permission; the first one shows what it is about. */
+export function permissionItems({ options, subject }: PermissionRecord): (vscode.QuickPickItem & { id: string })[] {
+  const about = excerptOf(subject as { readonly [key: string]: unknown });
+  return options.map(({ name, optionId }, index) => ({
+    label: name,
+    id: optionId,
+    ...(index === 0 && about ? { detail: about } : {}),
+  }));
+}
+
+function excerptOf(subject: { readonly [key: string]: unknown }): string {
+  const hunks = (subject['changes'] as ChangedFile[] | undefined)?.flatMap((file) => file.hunks) ?? [];
+  const lines = hunks.flatMap(({ oldText, newText }) => [...marked('−', oldText), ...marked('+', newText)]);
+  const text = lines.join('  ') || String(subject['command'] ?? subject['url'] ?? subject['path'] ?? '');
+  return text.length > EXCERPT_CHARS ? `${text.slice(0, EXCERPT_CHARS)}…` : text;
+}
+
+function marked(sign: string, text: string): string[] {
+  const lines = text.split('\n').map((line) => line.trim());
+  return lines.filter(Boolean).map((line) => `${sign} ${line}`);
 }
 
 export async function pickFiles(): Promise<readonly vscode.Uri[]> {

@@ -18,6 +18,7 @@ import {
   type QueueItem,
   type RunCompleteParams,
 } from './protocol.ts';
+import { Terminals } from './terminals.ts';
 import { emptyModel, type Message, type Notice, type Tool, type ViewModel } from './viewmodel.ts';
 
 const MAX_NOTICES = 200;
@@ -54,6 +55,7 @@ export class Session {
   readonly #messages = new Map<string, Message>();
   readonly #tools = new Map<string, Held>();
   readonly #children: Children;
+  readonly #terminals = new Terminals((id) => this.#tools.get(id));
 
   constructor(model: string | ViewModel, activeRun?: string) {
     this.model = typeof model === 'string' ? emptyModel(model) : model;
@@ -68,6 +70,7 @@ export class Session {
       for (const tool of message.tools) {
         this.#tools.set(tool.id, { message, tool });
         this.#children.restore(tool);
+        this.#terminals.restore(tool.id, tool.terminal);
       }
     }
   }
@@ -181,6 +184,10 @@ export class Session {
         return this.#tool(update);
       case 'tool_call_content_chunk':
         return this.#output(update);
+      case 'terminal_update':
+        return this.#terminals.update(update);
+      case 'terminal_output_chunk':
+        return this.#terminals.output(update);
       case 'state_update':
         return this.#state(text(update['state']), event.runId ?? undefined);
       case 'permission_requested':

@@ -24,7 +24,6 @@ export async function perform(
   { entry, rest }: { entry: CommandEntry; rest: string },
 ): Promise<void> {
   const { conversations, server, changes } = parts;
-  const sessionId = conversations.active?.model.sessionId;
   switch (entry.name) {
     case 'new':
       return chat.newSession();
@@ -47,7 +46,7 @@ export async function perform(
     case 'fork':
     case 'export':
     case 'rename':
-      return sessionId === undefined ? undefined : chat.session({ type: 'session', action: entry.name, id: sessionId });
+      return chat.active(entry.name);
     default:
       throw new Error(`/${entry.name} cannot be done in this editor`);
   }

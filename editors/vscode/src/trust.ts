@@ -8,6 +8,7 @@ import * as vscode from 'vscode';
 import type { Server } from './client.ts';
 import { type Log, reason } from './log.ts';
 import type { TrustResult } from './protocol.ts';
+import { FOLDER_TRUST } from './view/messages.ts';
 import type { ChatView } from './view/provider.ts';
 
 export class FolderTrust implements vscode.Disposable {
@@ -84,8 +85,11 @@ export class FolderTrust implements vscode.Disposable {
       const files = count === 1 ? '1 file' : `${count} files`;
       const text = `This folder ${said}: ${files} with rules, hooks or servers for the agent are not used.`;
       const action = { label: 'Look and decide', command: 'trustFolder' as const };
-      this.#view.post({ type: 'banner', level: 'info', text, action });
+      this.#view.post({ type: 'banner', level: 'info', text, action, topic: FOLDER_TRUST });
       this.#log.info(text);
+    }
+    if (!first) {
+      this.#view.post({ type: 'banner', level: 'info', text: '', topic: FOLDER_TRUST });
     }
   }
 

@@ -22,6 +22,8 @@ export interface Tool {
   /** Text of the result, or of its chunks so far. */
   output: string;
   locations?: unknown;
+  /** The command of this call that runs. */
+  terminal?: string;
   /** What the sub-agent of this call does: a session of its own. */
   child?: ViewModel;
 }

@@ -63,15 +63,19 @@ test('the name of a file counts more than its folders', () => {
 });
 
 test('the command of the settings wins, and nothing is found where nothing is', async () => {
-  const hints = { command: ['my-agent', 'serve'], python: '', chosenPython: undefined, environment: { PATH: '' } };
+  const hints = {
+    command: ['my-agent', 'serve'],
+    python: '',
+    own: { root: '/nowhere', bundle: undefined, protocol: 1 },
+    chosenPython: undefined,
+    environment: { PATH: '' },
+  };
   assert.deepEqual(await findServer(hints), {
     command: 'my-agent',
     args: ['serve'],
     origin: 'setting lspAgent.server.command',
   });
   assert.equal(await findServer({ ...hints, command: [] }), undefined);
-  const byPython = await findServer({ ...hints, command: [], python: '/opt/python' });
-  assert.deepEqual(byPython?.args, ['-m', 'lsp_agent', 'serve']);
 });
 
 test('a text without its changes is the text before them', () => {

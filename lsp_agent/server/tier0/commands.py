@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 Arguments = list[Any]
 Token = int | str | None
+WHEN_BUSY = ("fold", "queue", "reject", "interrupt")
 
 
 class Commands:
@@ -47,6 +48,7 @@ class Commands:
         choices = self._choices
         return {
             "lspAgent.ask": self.ask,
+            "lspAgent.steer": self.steer,
             "lspAgent.stop": self.stop,
             "lspAgent.accept": self.accept,
             "lspAgent.reject": self.reject,
@@ -65,12 +67,24 @@ class Commands:
     # -------------------------------------------------------------------------------------------------- prompts
 
     async def ask(self, arguments: Arguments, token: Token = None) -> dict[str, Any]:
-        """`[{prompt, uri?, range?, problems?, sessionId?}]` or `["prompt"]`: start a run and return at once."""
+        """`[{prompt, uri?, range?, problems?, sessionId?, whenBusy?}]` or `["prompt"]`: start a run and return at once.
+
+        `whenBusy` as for `agent/run`; by default a prompt joins the run that is active.
+        """
         asked = arguments[0] if arguments else None
         wanted = {"prompt": asked} if isinstance(asked, str) else asked
         if not isinstance(wanted, dict) or not isinstance(wanted.get("prompt"), str) or not wanted["prompt"].strip():
             raise RequestRejected("InvalidParams", "arguments[0]: needs a prompt", path="arguments[0].prompt")
+        if wanted.get("whenBusy") not in (None, *WHEN_BUSY):
+            raise RequestRejected("InvalidParams", "arguments[0].whenBusy: is not known", path="arguments[0].whenBusy")
         return await self._submit(wanted, token)
+
+    async def steer(self, arguments: Arguments, token: Token = None) -> dict[str, Any]:
+        """The same arguments: tell it to the run that is active. When none is, it is a prompt like any other."""
+        result = await self.ask(arguments, token)
+        if result["state"] == "queued":
+            self._say("it will be read at the next step")
+        return result
 
     async def prompt(self, arguments: Arguments, _token: Token = None) -> dict[str, Any]:
         """`[{uri, range}?]`: open the prompt document; what is sent from it is about that place."""
@@ -139,6 +153,7 @@ class Commands:
             session_id=session_id,
             attachments=self._attachments(wanted, session_id),
             expand=self._expansion(_prompt(wanted)),
+            when_busy=wanted.get("whenBusy"),
             options=RunOptions(),
             subscriber=connection.endpoint if connection.agreed.events else companion,
         )

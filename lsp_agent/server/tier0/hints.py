@@ -14,6 +14,7 @@ from lsp_agent.changes.review import Review
 from lsp_agent.domain.errors import AgentError
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.tier0.run_line import one_line
+from lsp_agent.wire.outgoing import ConnectionClosed, RemoteError
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ SOURCE = "lsp-agent"
 QUIET_S = 0.2
 """How long the user must not have typed before the hints are drawn again."""
 ROUND_S = 30.0
+REFRESH_S = 5.0
 HINT = 4
 SHOWN_CHARS = 80
 
@@ -131,6 +133,7 @@ class Hints:
                 found += [_mark(session_id, hunk) for hunk in await self._review.pending(session_id, uri)]
             except AgentError as error:
                 _log.info("no hints for a document: %s", type(error).__name__)
+        found = list({mark.hunk_id: mark for mark in found}.values())  # a sub-agent's are its caller's, too
         found.sort(key=lambda mark: (mark.start, mark.end))
         had = bool(self._marks.get(uri))
         self._marks[uri], self._drawn[uri] = found, version
@@ -138,6 +141,7 @@ class Hints:
             del self._marks[uri]
         if found or had:
             self._publish(uri, version, found)
+            self._refresh_lenses()
 
     def _publish(self, uri: str, version: int | None, marks: Sequence[Mark]) -> None:
         text_document = self._connection.capabilities.get("textDocument")
@@ -148,6 +152,17 @@ class Hints:
         if said.get("versionSupport") and version is not None:
             params["version"] = version
         self._connection.endpoint.notify("textDocument/publishDiagnostics", params)
+
+    def _refresh_lenses(self) -> None:
+        """Editors ask for lenses when the user types, not when a change is kept; where they can be told, they are."""
+        if self._connection.agreed.allows("workspace/codeLens/refresh"):
+            _ = self._connection.endpoint.spawn(self._ask_to_refresh(), name="lenses")
+
+    async def _ask_to_refresh(self) -> None:
+        try:
+            await self._connection.request("workspace/codeLens/refresh", {}, REFRESH_S)
+        except (RemoteError, ConnectionClosed, TimeoutError) as error:
+            _log.info("the lenses are as they were: %s", type(error).__name__)
 
 
 def is_ours(diagnostic: object) -> bool:

@@ -8,6 +8,7 @@ local M = {}
 
 local MAX_OUTPUT_LINES = 400
 local MAX_CHILD_LINES = 200
+local RUNNING_LINES = 15
 M.THOUGHT_PREFIX = '  ┊ '
 M.OUTPUT_PREFIX = '  │ '
 M.CHILD_PREFIX = '  ╎ '
@@ -85,6 +86,18 @@ local function extend(lines, more, limit)
   end
 end
 
+---The end of what a command has said so far: while it runs that is what one wants to see.
+---@param lines string[]
+---@return string[]
+local function ending(lines)
+  if #lines <= RUNNING_LINES then
+    return lines
+  end
+  local last = vim.list_slice(lines, #lines - RUNNING_LINES + 1)
+  table.insert(last, 1, ('%s… %d lines before'):format(M.OUTPUT_PREFIX, #lines - RUNNING_LINES))
+  return last
+end
+
 ---@param tool lsp_agent.LiveTool
 ---@return string
 local function head(tool)
@@ -131,9 +144,30 @@ function M.tool(tool, children_of)
     extend(lines, said, MAX_CHILD_LINES)
   end
   local output = fold.output(tool)
-  if output ~= '' then
+  if output ~= '' and tool.terminal then
+    vim.list_extend(lines, ending(lines_of((output:gsub('\n$', '')), M.OUTPUT_PREFIX)))
+  elseif output ~= '' then
     extend(lines, lines_of(output, M.OUTPUT_PREFIX), MAX_OUTPUT_LINES)
   end
+  return lines
+end
+
+local BOXES = { completed = '[x]', in_progress = '[~]' }
+
+---What the agent wants to do, and how far it is; nil when it has no plan.
+---@param entries lsp_agent.Json[]
+---@return string[]?
+function M.plan(entries)
+  if #entries == 0 then
+    return nil
+  end
+  local lines, done = { '', '' }, 0
+  for _, entry in ipairs(entries) do
+    local text = entry.status == 'in_progress' and entry.activeForm or entry.content
+    done = done + (entry.status == 'completed' and 1 or 0)
+    lines[#lines + 1] = ('- %s %s'):format(BOXES[entry.status] or '[ ]', text)
+  end
+  lines[2] = ('**Plan** %d/%d'):format(done, #entries)
   return lines
 end
 

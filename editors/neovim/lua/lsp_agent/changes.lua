@@ -32,6 +32,19 @@ local function lines_of(text)
   return lines
 end
 
+---Lines above the first one are out of sight unless a window is told to make room for them.
+---@param bufnr integer
+---@param count integer
+local function above_the_first_line(bufnr, count)
+  for _, window in ipairs(vim.fn.win_findbuf(bufnr)) do
+    vim.api.nvim_win_call(window, function()
+      if vim.fn.line('w0') == 1 then
+        vim.fn.winrestview({ topline = 1, topfill = count })
+      end
+    end)
+  end
+end
+
 ---@param hunk lsp_agent.PlacedHunk
 local function place(hunk)
   local bufnr = vim.fn.bufnr(vim.uri_to_fname(hunk.uri))
@@ -56,6 +69,9 @@ local function place(hunk)
     virt_lines_above = true,
     strict = false,
   })
+  if hunk.first == 0 and #removed > 0 then
+    above_the_first_line(bufnr, #removed)
+  end
   require('lsp_agent.hunk_keys').update(bufnr, true)
 end
 
@@ -137,16 +153,6 @@ function M.load(chat, session_id)
   end)
 end
 
----Show the hunks of a file that was opened only now.
----@param bufnr integer
-function M.opened(bufnr)
-  for _, hunk in ipairs(hunks) do
-    if not hunk.mark and vim.uri_to_fname(hunk.uri) == vim.api.nvim_buf_get_name(bufnr) then
-      place(hunk)
-    end
-  end
-end
-
 ---Where a hunk is now: its lines, zero-based and half-open. nil when it is not shown anywhere.
 ---@param hunk lsp_agent.PlacedHunk
 ---@return integer? first
@@ -160,6 +166,17 @@ local function extent(hunk)
     return nil, 0
   end
   return at[1], at[3].end_row and at[3].end_row + 1 or at[1]
+end
+
+---Show the hunks of a file that was opened, or read again: that took its marks away.
+---@param bufnr integer
+function M.opened(bufnr)
+  local name = vim.api.nvim_buf_get_name(bufnr)
+  for _, hunk in ipairs(hunks) do
+    if vim.uri_to_fname(hunk.uri) == name and not extent(hunk) then
+      place(hunk)
+    end
+  end
 end
 
 ---Put the old text back, unless the new one was changed since.
@@ -345,9 +362,7 @@ function M.diff()
       end
     end
   end
-  vim.cmd.new()
-  vim.bo.buftype, vim.bo.bufhidden, vim.bo.filetype = 'nofile', 'wipe', 'diff'
-  vim.api.nvim_buf_set_lines(0, 0, -1, false, #lines > 0 and lines or { 'No pending changes.' })
+  require('lsp_agent.windows').scratch(#lines > 0 and lines or { 'No pending changes.' }, 'diff')
 end
 
 ---How many hunks are shown in a buffer.

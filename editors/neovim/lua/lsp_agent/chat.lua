@@ -17,11 +17,13 @@ local restoring = require('lsp_agent.restoring')
 ---@field children lsp_agent.Children Sub-agents of the sessions
 ---@field current string? Id of the session that is shown
 ---@field ready boolean Connected and, when there was a session, attached
----@field waiting fun()[] What waits for `ready`
+---@field waiting { go: fun(), lost: fun()? }[] What waits for `ready`
+---@field unanswered table<string, lsp_agent.Unanswered> Prompts the server has not answered, by run id
 ---@field crashes integer
 ---@field restarting boolean The server is being stopped to start again
 ---@field mentioned table<string, lsp_agent.Json> Attachments of mentions chosen in the input, by word
 ---@field next_options lsp_agent.Json Options chosen before there is a session
+---@field editing lsp_agent.QueueItem? The waiting prompt whose text is in the input
 ---@field view lsp_agent.View
 local Chat = {}
 Chat.__index = Chat
@@ -44,6 +46,7 @@ function M.of_root(root)
       children = {},
       ready = false,
       waiting = {},
+      unanswered = {},
       crashes = 0,
       restarting = false,
       mentioned = {},
@@ -125,19 +128,9 @@ end
 
 ---Call `go` once the server is there and the last session is attached; starts the server when it does not run.
 ---@param go fun()?
-function Chat:when_ready(go)
-  if self.ready and self:client() then
-    return go and go()
-  end
-  if go then
-    table.insert(self.waiting, go)
-  end
-  if not self:client() then
-    self.client_id = require('lsp_agent.client').start(self.root)
-    if not self.client_id then
-      self.waiting = {}
-    end
-  end
+---@param lost fun()? Called instead when the server cannot be started
+function Chat:when_ready(go, lost)
+  require('lsp_agent.connecting').when_ready(self, go, lost)
 end
 
 ---Send a request; `done` gets the result. An error is told to the user unless `failed` takes it.
@@ -155,7 +148,7 @@ function Chat:request(method, params, done, failed, bufnr)
     if err then
       return failed and failed(err) or errors.report(err, method:match('[^/]+$'))
     end
-    return done and done(result)
+    return done and done(fold.without_null(result))
   end, bufnr)
 end
 
@@ -170,16 +163,6 @@ function Chat:in_session(method, params, done)
     end
     self:request(method, vim.tbl_extend('force', { sessionId = self.current }, params), done)
   end)
-end
-
----@private
-function Chat:become_ready()
-  self.ready = true
-  local waiting = self.waiting
-  self.waiting = {}
-  for _, go in ipairs(waiting) do
-    go()
-  end
 end
 
 ---Show a session (nil: an empty one that begins with the next prompt).
@@ -198,11 +181,25 @@ end
 ---@param session_id string
 ---@param done fun()?
 function Chat:attach(session_id, done)
-  local known = self.sessions[session_id]
+  self:join(session_id, { show = true }, done)
+end
+
+---@class lsp_agent.JoinOptions
+---@field show boolean? Show it; else only what is shown already is drawn anew
+---@field anew boolean? As it is now, whatever we know of it: its conversation was taken back
+
+---Join a session's stream.
+---@param session_id string
+---@param options lsp_agent.JoinOptions
+---@param done fun()?
+function Chat:join(session_id, options, done)
+  local known = not options.anew and self.sessions[session_id] or nil
   local after = known and known.seq > 0 and known.seq or nil
   self:request('agent/session/attach', { sessionId = session_id, afterSeq = after }, function(result)
     self.sessions[session_id] = restoring.attached(known or fold.new(session_id), result)
-    self:show(session_id)
+    if options.show or session_id == self.current then
+      self:show(session_id)
+    end
     self:read_on(session_id, vim.tbl_get(result, 'snapshot', 'nextCursor'))
     if config.get().signs then
       require('lsp_agent.changes').load(self, session_id)
@@ -214,13 +211,21 @@ function Chat:attach(session_id, done)
     return done and done()
   end, function(err)
     if errors.kind(err) == 'SessionNotFound' then
-      self.sessions[session_id] = nil
-      self:show(nil)
+      self:forget(session_id)
     else
       errors.report(err, 'attach')
     end
     return done and done()
   end)
+end
+
+---A session there is no more.
+---@param session_id string
+function Chat:forget(session_id)
+  self.sessions[session_id] = nil
+  if self.current == session_id or memory.session(self.root) == session_id then
+    self:show(nil)
+  end
 end
 
 ---The rest of a long session, a page at a time.
@@ -251,95 +256,16 @@ end
 
 ---Send a prompt. The session begins with the first one.
 ---@param prompt string
----@param options { attachments: lsp_agent.Json[]?, bufnr: integer?, when_busy: string? }?
+---@param options lsp_agent.AskOptions?
 ---@param accepted fun(result: lsp_agent.Json)?
 function Chat:ask(prompt, options, accepted)
-  options = options or {}
-  self:when_ready(function()
-    local made = type(options.attachments) == 'function' and options.attachments() or options.attachments
-    self:request('agent/run', {
-      sessionId = self.current,
-      runId = memory.uuid(),
-      prompt = prompt,
-      attachments = made and #made > 0 and made or nil,
-      whenBusy = options.when_busy or config.get().when_busy,
-      options = not self.current and next(self.next_options) and self.next_options or nil,
-    }, function(result)
-      if result.sessionId ~= self.current then
-        self:show(result.sessionId)
-      end
-      return accepted and accepted(result)
-    end, nil, options.bufnr)
-  end)
+  require('lsp_agent.sending').ask(self, prompt, options, accepted)
 end
 
 ---Stop what runs and what waits in the session that is shown.
 function Chat:stop()
   if self.current and self:client() then
     self:request('agent/cancel', { sessionId = self.current })
-  end
-end
-
----Stop the server and start it again; the session goes on where it was.
-function Chat:restart()
-  local client = self:client()
-  if not client then
-    return self:when_ready()
-  end
-  self.restarting, self.crashes, self.ready = true, 0, false
-  client:stop()
-end
-
----The server has answered `initialize`.
----@param client vim.lsp.Client
----@param result lsp.InitializeResult
-function M.connected(client, result)
-  local chat = M.of_client(client)
-  if not chat then
-    return
-  end
-  chat.client_id, chat.ready = client.id, false
-  chat.abilities = vim.tbl_get(result, 'capabilities', 'experimental', 'agent') or {}
-  chat.instance = chat.abilities.instanceId
-  if chat.abilities.error then
-    return errors.report({ message = 'no common version', data = chat.abilities.error }, 'connect')
-  end
-  require('lsp_agent.editor').watch(chat)
-  local last = chat.current or config.get().restore and memory.session(chat.root) or nil
-  vim.schedule(function()
-    if last then
-      chat:attach(last, function()
-        chat:become_ready()
-      end)
-    else
-      chat:become_ready()
-    end
-  end)
-end
-
----The server is gone. One that crashed is started again, a few times.
----@param client_id integer
----@param code integer
----@param signal integer
-function M.disconnected(client_id, code, signal)
-  for _, chat in pairs(by_root) do
-    if chat.client_id == client_id and vim.v.exiting == vim.NIL then
-      local again = chat.restarting
-      chat.ready, chat.client_id, chat.restarting = false, nil, false
-      chat.view:flush()
-      require('lsp_agent.status').changed()
-      if code ~= 0 or signal ~= 0 then
-        chat.crashes = chat.crashes + 1
-        again = chat.crashes <= config.get().restarts
-        local text = ('the server ended: code %d, signal %d'):format(code, signal)
-        require('lsp_agent.log').write(vim.log.levels.ERROR, text)
-        local next_step = again and '; starting it again' or '; see :Agent log'
-        vim.notify('lsp-agent: ' .. text .. next_step, vim.log.levels.WARN)
-      end
-      if again then
-        chat:when_ready()
-      end
-    end
   end
 end
 

@@ -12,6 +12,9 @@ end
 ---@type table<string, string> By root: the checkpoint that takes the last restore back
 local before_restore = {}
 
+---@type table<string, string[]> By root: the checkpoints that were listed last
+local listed = {}
+
 local WHAT = {
   { name = 'Files and conversation', files = true, conversation = true },
   { name = 'Files only', files = true, conversation = false },
@@ -28,11 +31,22 @@ local function restore(chat, checkpoint_id, what)
     local kept = #(result.conflicts or {})
     local more = kept > 0 and (' %d changes were edited since and stay.'):format(kept) or ''
     vim.notify('lsp-agent: restored.' .. more .. ' :Agent restore takes it back')
-    if what.conversation then
-      chat.sessions[chat.current] = nil -- it is another one now: read it anew
+    -- what became of the conversation is told by an event, to everyone who shows the session
+    if chat.current and what.files and require('lsp_agent.config').get().signs then
+      require('lsp_agent.changes').load(chat, chat.current)
     end
-    chat:attach(chat.current)
   end)
+end
+
+---Checkpoints that can be named: those listed last, and the one that takes the last restore back.
+---@param chat lsp_agent.Chat
+---@return string[]
+function M.ids(chat)
+  local ids = vim.list_extend({}, listed[chat.root] or {})
+  if before_restore[chat.root] and not vim.list_contains(ids, before_restore[chat.root]) then
+    table.insert(ids, before_restore[chat.root])
+  end
+  return ids
 end
 
 ---Pick a checkpoint, and what of it; nothing happens before both are chosen.
@@ -42,6 +56,9 @@ function M.pick(chat)
     if #result.checkpoints == 0 then
       return vim.notify('lsp-agent: no checkpoints yet')
     end
+    listed[chat.root] = vim.tbl_map(function(checkpoint)
+      return checkpoint.checkpointId
+    end, result.checkpoints)
     local options = { prompt = 'Go back to', kind = 'lsp_agent_checkpoint', format_item = line_of }
     vim.ui.select(result.checkpoints, options, function(checkpoint)
       if not checkpoint then

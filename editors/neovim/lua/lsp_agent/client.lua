@@ -95,11 +95,11 @@ function M.lsp_config()
     -- an edit of the agent is finished when its change was reported: do not sit on it
     flags = { debounce_text_changes = 0 },
     on_init = function(client, result)
-      require('lsp_agent.chat').connected(client, result)
+      require('lsp_agent.connecting').connected(client, result)
     end,
     on_exit = function(code, signal, client_id)
       vim.schedule(function()
-        require('lsp_agent.chat').disconnected(client_id, code, signal)
+        require('lsp_agent.connecting').disconnected(client_id, code, signal)
       end)
     end,
   }
@@ -122,8 +122,7 @@ function M.start(root)
   local resolved = vim.deepcopy(vim.lsp.config[M.NAME]) --[[@as table]]
   resolved.root_dir = root
   if vim.fn.executable(resolved.cmd[1]) == 0 then
-    local said = ('lsp-agent: %s is not executable; see :checkhealth lsp_agent'):format(resolved.cmd[1])
-    vim.notify(said, vim.log.levels.ERROR)
+    vim.notify('lsp-agent: ' .. config.missing(resolved.cmd[1]), vim.log.levels.ERROR)
     return nil
   end
   local id = vim.lsp.start(resolved, { attach = false })

@@ -14,7 +14,9 @@ local defaults = {
   push_selection = true,
   push_diagnostics = true,
   selection_debounce_ms = 120,
+  sessions = 'list',
   signs = true,
+  follow = false,
   restarts = 3,
   window = { width = 80, input_height = 6 },
   keys = {
@@ -28,6 +30,7 @@ local defaults = {
     answer = '<CR>',
     decline = 'd',
     input = 'i',
+    steer = '<M-CR>',
     stop = '<C-c>',
     queue = 'Q',
     close = 'q',
@@ -61,6 +64,15 @@ function M.command()
     command[1] = installed
   end
   return command
+end
+
+---What to do about a server that is not there to be started.
+---@param program string
+---@return string
+function M.missing(program)
+  local fix = 'Install it (pip install . in a clone of the repository), or name it: '
+  local setup = "require('lsp_agent').setup({ cmd = { '/path/to/lsp-agent', 'serve' } })"
+  return ('the server %q is not executable. %s%s'):format(program, fix, setup)
 end
 
 ---Put the user's settings over the defaults. Raises an error that names a setting there is none of.

@@ -11,19 +11,18 @@ local ANSWER_MS = 5000
 ---@type integer?
 local last_file
 
----The file a prompt is about: the current buffer, else one that is shown, else the last one that had the focus.
+---The file a prompt is about: the current buffer, else the last one that had the focus, else one that is shown. One of
+---that workspace, when there are several.
+---@param root string?
 ---@return integer?
-function M.file()
-  local current = vim.api.nvim_get_current_buf()
-  if client_module.is_file(current) then
-    return current
-  end
-  if last_file and vim.api.nvim_buf_is_valid(last_file) and client_module.is_file(last_file) then
-    return last_file
-  end
+function M.file(root)
+  local candidates = { vim.api.nvim_get_current_buf(), last_file }
   for _, window in ipairs(vim.api.nvim_tabpage_list_wins(0)) do
-    local bufnr = vim.api.nvim_win_get_buf(window)
-    if client_module.is_file(bufnr) then
+    table.insert(candidates, vim.api.nvim_win_get_buf(window))
+  end
+  for _, bufnr in ipairs(candidates) do
+    local is_file = vim.api.nvim_buf_is_valid(bufnr) and client_module.is_file(bufnr)
+    if is_file and (not root or client_module.root(bufnr) == root) then
       return bufnr
     end
   end

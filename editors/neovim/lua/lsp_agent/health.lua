@@ -56,6 +56,11 @@ function M.check()
   end
   check_server(health)
   check_clients(health)
+  if pcall(vim.treesitter.language.add, 'markdown') and vim.treesitter.language.add('markdown') then
+    health.ok('the chat is coloured by tree-sitter')
+  else
+    health.warn('there is no tree-sitter parser for markdown: a long answer is slow to draw')
+  end
   local directory = require('lsp_agent.memory').directory()
   vim.fn.mkdir(directory, 'p')
   if vim.fn.filewritable(directory) == 2 then

@@ -11,7 +11,18 @@ local M = {}
 local outside = {
   resync = function(chat, session)
     if chat.sessions[session.id] then
-      chat:attach(session.id)
+      chat:join(session.id, {})
+    end
+  end,
+  rewound = function(chat, session)
+    if chat.sessions[session.id] then
+      chat:join(session.id, { anew = true })
+    end
+  end,
+  tool = function(chat, session, effect)
+    local held = session.id == chat.current and session.tools[effect.tool] or nil
+    if held and not effect.append then
+      require('lsp_agent.following').go(held.tool)
     end
   end,
   changes = function(chat, session, effect)

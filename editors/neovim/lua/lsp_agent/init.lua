@@ -10,16 +10,22 @@ function M.setup(options)
   vim.lsp.config('lsp_agent', require('lsp_agent.client').lsp_config())
 end
 
+---@class (exact) lsp_agent.SendOptions
+---@field chat lsp_agent.Chat? Default: that of the current buffer
+---@field lines { first: integer, last: integer }? One-based; sent instead of the whole file
+---@field when_busy string? queue, fold, reject or interrupt
+---@field steering boolean? Into the running turn
+
 ---Send a prompt about the current file.
 ---@param prompt string
----@param options { chat: lsp_agent.Chat?, lines: { first: integer, last: integer }?, when_busy: string? }?
+---@param options lsp_agent.SendOptions?
 ---@param accepted fun(result: lsp_agent.Json)? Called with `{sessionId, runId, messageId, state}`
 function M.ask(prompt, options, accepted)
   options = options or {}
   local chat = options.chat or require('lsp_agent.chat').here()
-  local bufnr = require('lsp_agent.editor').file()
+  local bufnr = require('lsp_agent.editor').file(chat.root)
   require('lsp_agent.windows').open(chat)
-  chat:ask(prompt, {
+  local sent = {
     bufnr = bufnr,
     when_busy = options.when_busy,
     -- collected when the server is there: only then is the buffer's version known to it
@@ -27,7 +33,11 @@ function M.ask(prompt, options, accepted)
       require('lsp_agent.editor').push_now(assert(chat:client()))
       return require('lsp_agent.attachments').collect(chat, prompt, bufnr, options.lines)
     end,
-  }, accepted)
+  }
+  if options.steering then
+    return require('lsp_agent.sending').steer(chat, prompt, sent)
+  end
+  chat:ask(prompt, sent, accepted)
 end
 
 ---Stop the running prompt and everything that waits.

@@ -1,120 +1,135 @@
--- Prompts that wait: a small buffer, one line a prompt, with keys to edit, move, remove and send now.
+-- Prompts that wait: a list, one line a prompt, with keys to edit, move, remove and send now.
+
+local listing = require('lsp_agent.listing')
 
 local M = {}
 
-local NAMESPACE = vim.api.nvim_create_namespace('lsp_agent_queue')
+local PREVIEW_CHARS = 80
+
+---@param chat lsp_agent.Chat
+---@return lsp_agent.QueueItem[]
+local function items_of(chat)
+  local session = chat:session()
+  return session and session.queue.items or {}
+end
 
 ---Change the queue; every operation names the revision it has seen, so that nothing is done to another item.
 ---@param chat lsp_agent.Chat
 ---@param op string edit, move, remove, clear or sendNow
 ---@param item lsp_agent.QueueItem?
 ---@param more lsp_agent.Json?
-function M.change(chat, op, item, more)
+---@param failed fun(err: table)?
+function M.change(chat, op, item, more, failed)
   local session = chat:session()
+  if not session or not chat:client() then
+    return vim.notify('lsp-agent: nothing waits')
+  end
   local params = vim.tbl_extend('force', {
+    sessionId = session.id,
     op = op,
     runId = item and item.runId or nil,
     messageId = item and item.messageId or nil,
-    ifRevision = session and session.queue.revision or nil,
+    ifRevision = session.queue.revision,
   }, more or {})
-  chat:in_session('agent/queue', params, function(queue)
-    chat.sessions[chat.current].queue = queue
+  chat:request('agent/queue', params, function(queue)
+    session.queue = queue
     M.refresh(chat)
+  end, failed)
+end
+
+---A whole prompt: as it was sent from here, or as it is shown when that is all of it. nil when only its beginning is
+---known, for it came from elsewhere.
+---@param item lsp_agent.QueueItem
+---@return string?
+local function whole(item)
+  local is_cut = vim.fn.strchars(item.preview) >= PREVIEW_CHARS and vim.endswith(item.preview, '…')
+  return require('lsp_agent.memory').prompt(item.messageId) or (not is_cut and item.preview or nil)
+end
+
+---Edit a prompt in the input; sending it puts it back in its place.
+---@param chat lsp_agent.Chat
+---@param item lsp_agent.QueueItem
+local function edit(chat, item)
+  local text = whole(item)
+  if not text then
+    return vim.notify('lsp-agent: only the beginning of this prompt is known here; edit it where it was written')
+  end
+  require('lsp_agent.input').edit(chat, item, text)
+end
+
+---A prompt was edited. One that has left the queue meanwhile stays in the input.
+---@param chat lsp_agent.Chat
+---@param item lsp_agent.QueueItem
+---@param text string
+function M.edited(chat, item, text)
+  local waiting = vim.iter(items_of(chat)):any(function(other)
+    return other.messageId == item.messageId
+  end)
+  if not waiting then
+    vim.notify('lsp-agent: that prompt waits no longer; send it as a new one', vim.log.levels.WARN)
+    return require('lsp_agent.input').give_back(chat, text)
+  end
+  require('lsp_agent.memory').keep_prompt(item.messageId, text)
+  M.change(chat, 'edit', item, { prompt = text }, function(err)
+    require('lsp_agent.errors').report(err, 'edit')
+    require('lsp_agent.input').give_back(chat, text)
   end)
 end
 
----@param chat lsp_agent.Chat
----@return integer?
-local function buffer_of(chat)
-  local bufnr = vim.fn.bufnr('^agent://queue' .. chat.root .. '$')
-  return bufnr > 0 and bufnr or nil
+---@param act fun(chat: lsp_agent.Chat, item: lsp_agent.QueueItem, row: integer)
+---@return fun(chat: lsp_agent.Chat, row: integer)
+local function with_item(act)
+  return function(chat, row)
+    local item = items_of(chat)[row]
+    if item then
+      act(chat, item, row)
+    end
+  end
 end
 
----@param chat lsp_agent.Chat
----@return lsp_agent.QueueItem?
-local function item_here(chat)
-  local session = chat:session()
-  return session and session.queue.items[vim.api.nvim_win_get_cursor(0)[1]]
-end
+---@type lsp_agent.Listing
+local LISTING = {
+  name = 'queue',
+  help = 'e edit   K/J move   x remove   <CR> send now   q close',
+  empty = 'Nothing waits.',
+  lines = function(chat)
+    local lines = {}
+    for index, item in ipairs(items_of(chat)) do
+      lines[index] = ('%d  %s%s'):format(index, item.kind == 'fold' and '(joins the run) ' or '', item.preview)
+    end
+    return lines
+  end,
+  keys = {
+    e = with_item(edit),
+    x = with_item(function(chat, item)
+      M.change(chat, 'remove', item)
+    end),
+    ['<CR>'] = with_item(function(chat, item)
+      M.change(chat, 'sendNow', item)
+    end),
+    K = with_item(function(chat, item, row)
+      M.change(chat, 'move', item, { index = math.max(row - 2, 0) })
+    end),
+    J = with_item(function(chat, item, row)
+      M.change(chat, 'move', item, { index = row })
+    end),
+  },
+}
 
 ---Write the lines again, when the queue is shown.
 ---@param chat lsp_agent.Chat
 function M.refresh(chat)
-  local bufnr, session = buffer_of(chat), chat:session()
-  if not bufnr then
-    return
-  end
-  local lines = {}
-  for index, item in ipairs(session and session.queue.items or {}) do
-    lines[index] = ('%d  %s%s'):format(index, item.kind == 'fold' and '(joins the run) ' or '', item.preview)
-  end
-  vim.bo[bufnr].modifiable = true
-  vim.api.nvim_buf_set_lines(bufnr, 0, -1, false, #lines > 0 and lines or { 'Nothing waits.' })
-  vim.bo[bufnr].modifiable = false
-  vim.api.nvim_buf_clear_namespace(bufnr, NAMESPACE, 0, -1)
-  local help = { { { 'e edit   K/J move   x remove   <CR> send now   q close', 'Comment' } } }
-  vim.api.nvim_buf_set_extmark(bufnr, NAMESPACE, math.max(#lines, 1) - 1, 0, { virt_lines = help })
+  listing.refresh(chat, LISTING)
 end
 
+---Show the queue below; `clear` empties it.
 ---@param chat lsp_agent.Chat
----@param item lsp_agent.QueueItem
-local function edit(chat, item)
-  vim.ui.input({ prompt = 'Prompt: ', default = item.preview }, function(text)
-    if text and vim.trim(text) ~= '' then
-      M.change(chat, 'edit', item, { prompt = text })
-    end
-  end)
-end
-
----@param chat lsp_agent.Chat
----@param bufnr integer
-local function set_keys(chat, bufnr)
-  ---@param key string
-  ---@param act fun(item: lsp_agent.QueueItem, index: integer)
-  local function map(key, act)
-    vim.keymap.set('n', key, function()
-      local item = item_here(chat)
-      if item then
-        act(item, vim.api.nvim_win_get_cursor(0)[1])
-      end
-    end, { buffer = bufnr, nowait = true })
+---@param what string?
+function M.open(chat, what)
+  if what == 'clear' then
+    return M.change(chat, 'clear')
   end
-  map('e', function(item)
-    edit(chat, item)
-  end)
-  map('x', function(item)
-    M.change(chat, 'remove', item)
-  end)
-  map('<CR>', function(item)
-    M.change(chat, 'sendNow', item)
-  end)
-  map('K', function(item, index)
-    M.change(chat, 'move', item, { index = math.max(index - 2, 0) })
-  end)
-  map('J', function(item, index)
-    M.change(chat, 'move', item, { index = index })
-  end)
-  vim.keymap.set('n', 'q', '<Cmd>close<CR>', { buffer = bufnr, nowait = true })
-end
-
----Show the queue below.
----@param chat lsp_agent.Chat
-function M.open(chat)
-  local bufnr = buffer_of(chat)
-  if not bufnr then
-    bufnr = vim.api.nvim_create_buf(false, true)
-    vim.api.nvim_buf_set_name(bufnr, 'agent://queue' .. chat.root)
-    vim.bo[bufnr].bufhidden = 'hide'
-    vim.b[bufnr].lsp_agent_root = chat.root
-    set_keys(chat, bufnr)
-  end
-  local window = vim.fn.win_findbuf(bufnr)[1]
-  if window then
-    vim.api.nvim_set_current_win(window)
-  else
-    vim.api.nvim_open_win(bufnr, true, { split = 'below', height = 8 })
-  end
-  M.refresh(chat)
+  listing.open(chat, LISTING)
 end
 
 return M

@@ -2,9 +2,10 @@
 -- Pure: no vim.api, no clock, no I/O, so that recorded transcripts test it and every editor can share them.
 -- Text is kept in pieces and joined when somebody looks: ten thousand deltas cost what they weigh.
 
+local values = require('lsp_agent.values')
+
 local M = {}
 
-local NULL = vim.NIL
 local EPHEMERAL = {
   agent_message_chunk = true,
   agent_thought_chunk = true,
@@ -14,7 +15,6 @@ local EPHEMERAL = {
   usage_update = true,
   resync = true,
 }
-local MAX_NOTICES = 200
 
 ---A session nothing is known of yet.
 ---@param id string
@@ -28,6 +28,7 @@ function M.new(id)
     order = {},
     messages = {},
     tools = {},
+    terminals = {},
     stored = 0,
     queue = { revision = 0, count = 0, items = {} },
     pending = {},
@@ -40,16 +41,7 @@ function M.new(id)
   }
 end
 
----A value as Lua knows it: JSON's null is nil.
----@generic T
----@param value T
----@return T?
-function M.present(value)
-  if value == NULL then
-    return nil
-  end
-  return value
-end
+M.present, M.without_null = values.present, values.without_null
 local present = M.present
 
 ---The texts of a content list joined.
@@ -128,8 +120,10 @@ end
 ---@type table<string, lsp_agent.Handler>
 local handlers = {}
 
-for name, handle in pairs(require('lsp_agent.deciding').HANDLERS) do
-  handlers[name] = handle
+for _, part in ipairs({ require('lsp_agent.deciding'), require('lsp_agent.terminals'), values }) do
+  for name, handle in pairs(part.HANDLERS) do
+    handlers[name] = handle
+  end
 end
 
 function handlers.user_message(session, update)
@@ -192,7 +186,7 @@ function handlers.tool_call_update(session, update)
     end
   end
   if update.content ~= nil then
-    tool.output, tool.pieces = joined(present(update.content)), {}
+    tool.output, tool.pieces, tool.unread = joined(present(update.content)), {}, nil
   end
   local effect = { op = 'tool', id = message.id, tool = tool.id }
   return is_new and { { op = 'message', id = message.id }, effect } or { effect }
@@ -205,72 +199,6 @@ function handlers.tool_call_content_chunk(session, update)
   end
   table.insert(held.tool.pieces, update.content and update.content.text or '')
   return { { op = 'tool', id = held.message.id, tool = held.tool.id } }
-end
-
-function handlers.plan_update(session, update)
-  session.plan = update.entries or {}
-  return { { op = 'plan' } }
-end
-
-function handlers.usage_update(session, update)
-  session.usage = {
-    usedTokens = update.usedTokens,
-    contextWindow = update.contextWindow,
-    costUsd = update.costUsd,
-    estimated = update.estimated,
-  }
-  return { { op = 'usage' } }
-end
-
-function handlers.state_update(session, update, event)
-  session.state = update.state
-  session.active_run = update.state ~= 'idle' and (present(event.runId) or session.active_run) or nil
-  return { { op = 'state' } }
-end
-
-function handlers.queue_update(session, update)
-  local items = update.items or {}
-  session.queue = { revision = update.revision, count = update.count or #items, items = items }
-  return { { op = 'queue' } }
-end
-
-function handlers.changes_update(session, update)
-  for _, file in ipairs(update.files or {}) do
-    table.insert(session.changes, file)
-  end
-  return { { op = 'changes', value = update.files or {} } }
-end
-
-function handlers.session_info_update(session, update)
-  if update.title ~= nil then
-    session.title = present(update.title) or ''
-  end
-  if present(update.todos) then
-    session.plan = update.todos
-  end
-  return { { op = 'title' } }
-end
-
-function handlers.config_option_update(session, update)
-  session.options = update.options or {}
-  return { { op = 'options' } }
-end
-
-function handlers.compaction_update(_, update)
-  return { { op = 'compaction', value = update.status } }
-end
-
-function handlers.notice(session, update)
-  local notice = { level = update.level, code = update.code, message = update.message }
-  table.insert(session.notices, notice)
-  if #session.notices > MAX_NOTICES then
-    table.remove(session.notices, 1)
-  end
-  return { { op = 'notice', value = notice } }
-end
-
-function handlers.resync(_, update)
-  return { { op = 'resync', value = update.afterSeq } }
 end
 
 ---Take in one `agent/event`. A durable event that is known already, and events of another session, change nothing.
@@ -289,6 +217,9 @@ function M.apply(session, event)
     end
     session.seq = event.seq
   end
+  for _, value in pairs(update) do
+    values.without_null(value) -- a field of the update itself that is null is one that was cleared
+  end
   local handle = handlers[kind]
   return handle and handle(session, update, event) or {}
 end
@@ -302,11 +233,12 @@ function M.complete(session, params)
     return {}
   end
   session.seq = params.seq
+  values.without_null(params)
   local done = {
-    runId = present(params.runId),
+    runId = params.runId,
     stopReason = params.stopReason,
     cancelled = params.cancelled,
-    error = present(params.error),
+    error = params.error,
   }
   table.insert(session.completes, done)
   if session.active_run == done.runId then
@@ -342,6 +274,7 @@ function M.view_model(session)
         input = tool.input,
         output = M.output(tool),
         locations = tool.locations,
+        terminal = tool.terminal,
       }
     end
     messages[index] = {

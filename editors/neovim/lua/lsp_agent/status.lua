@@ -14,6 +14,7 @@ function M.changed()
     waiting = false
     for _, chat in ipairs(require('lsp_agent.chat').all()) do
       require('lsp_agent.queue').refresh(chat)
+      require('lsp_agent.progress').update(chat)
     end
     vim.api.nvim_exec_autocmds('User', { pattern = 'LspAgentStatus', modeline = false })
     vim.cmd.redrawstatus({ bang = true })
@@ -45,6 +46,17 @@ function M.option(session, option_id)
   end
 end
 
+---How much of the plan is done.
+---@param session lsp_agent.Session
+---@return integer done
+---@return integer all
+function M.plan(session)
+  local done = vim.iter(session.plan):fold(0, function(count, entry)
+    return count + (entry.status == 'completed' and 1 or 0)
+  end)
+  return done, #session.plan
+end
+
 ---A statusline component for the workspace of the current buffer; empty while there is no server.
 ---@return string
 function M.line()
@@ -63,6 +75,10 @@ function M.line()
   end
   if session.queue.count > 0 then
     parts[#parts + 1] = ('%d queued'):format(session.queue.count)
+  end
+  local done, all = M.plan(session)
+  if all > done then
+    parts[#parts + 1] = ('plan %d/%d'):format(done, all)
   end
   local mode = M.option(session, 'mode')
   if mode then

@@ -1,5 +1,5 @@
 ---@meta
--- Annotations only: what travels on the wire (PROTOCOL.md) and what the fold makes of it. Nothing here is ever run.
+-- Annotations only: what the fold makes of what travels on the wire (protocol.lua, generated). Nothing here is ever run.
 
 ---@alias lsp_agent.Json table<string, any>
 
@@ -21,6 +21,7 @@
 ---@field input any? `rawInput`
 ---@field output string Text of the result, or of its chunks so far
 ---@field locations lsp_agent.Json[]?
+---@field terminal string? The command of this call that runs
 
 ---One message of the view model.
 ---@class (exact) lsp_agent.Message
@@ -33,49 +34,16 @@
 ---@field finish lsp_agent.Json? `{reason, message?, details?}`; absent while it is written
 ---@field model string?
 
----@class (exact) lsp_agent.QueueItem
----@field runId string?
----@field messageId string
----@field position integer
----@field preview string
----@field kind string queued or fold
----@field acceptedAt string
+---@alias lsp_agent.QueueItem lsp_agent.wire.QueueItem
 
 ---@class (exact) lsp_agent.Queue
 ---@field revision integer
 ---@field count integer
 ---@field items lsp_agent.QueueItem[]
 
----@class (exact) lsp_agent.Option
----@field optionId string
----@field kind string allow_once, allow_session, allow_always, reject_once, reject_always
----@field name string Shown verbatim
----@field pattern string?
----@field scope string?
-
----@class (exact) lsp_agent.Permission
----@field requestId string
----@field sessionId string
----@field runId string?
----@field toolCallId string
----@field tool string
----@field title string
----@field description string?
----@field subject lsp_agent.Json
----@field options lsp_agent.Option[]
----@field createdAt string
-
----@class (exact) lsp_agent.Question
----@field requestId string
----@field sessionId string
----@field runId string?
----@field toolCallId string?
----@field message string
----@field description string?
----@field schema lsp_agent.Json? What `content` of the answer fits
----@field questions lsp_agent.Json[]? `{key, type, text, description?, choices?: {id, label, description}[]}`
----@field options lsp_agent.Json[]?
----@field createdAt string
+---@alias lsp_agent.Option lsp_agent.wire.PermissionOption
+---@alias lsp_agent.Permission lsp_agent.wire.PermissionRecord
+---@alias lsp_agent.Question lsp_agent.wire.QuestionRecord
 
 ---@class (exact) lsp_agent.Notice
 ---@field level string info, warning, error
@@ -102,7 +70,7 @@
 ---What one event changed, for an incremental view.
 ---@class (exact) lsp_agent.Effect
 ---What `op` is: message, text, thought, tool, permission, question, queue, state, usage, title, plan, options, changes,
----notice, complete, compaction or resync.
+---notice, complete, compaction, rewound or resync.
 ---@field op string
 ---@field id string? The message; for `permission` and `question` the request
 ---@field tool string? The tool call
@@ -113,6 +81,7 @@
 
 ---@class (exact) lsp_agent.LiveTool: lsp_agent.Tool
 ---@field pieces string[] Output chunks that are not joined into `output` yet
+---@field unread integer? Bytes of `output` and `pieces`, while a command runs
 
 ---@class (exact) lsp_agent.LiveMessage
 ---@field id string
@@ -131,6 +100,7 @@
 ---@field order lsp_agent.LiveMessage[]
 ---@field messages table<string, lsp_agent.LiveMessage>
 ---@field tools table<string, { message: lsp_agent.LiveMessage, tool: lsp_agent.LiveTool }>
+---@field terminals table<string, { message: lsp_agent.LiveMessage, tool: lsp_agent.LiveTool }> Commands that run
 ---@field stored integer How many messages of `order` came from a snapshot
 ---@field queue lsp_agent.Queue
 ---@field pending lsp_agent.Permission[]
@@ -155,10 +125,12 @@
 ---@field restore boolean Attach to the workspace's last session on start. Default true
 ---@field permission string Where a question is asked: `chat` (keys) or `select` (vim.ui.select). Default chat
 ---@field question string Where anything else is asked: `chat` (keys and a form) or `select` (vim.ui). Default chat
+---@field sessions string How `:Agent sessions` shows them: `list` (a buffer with keys) or `select` (vim.ui). Default list
 ---@field push_selection boolean Tell the server cursor and selection. Default true
 ---@field push_diagnostics boolean Tell the server what other language servers report. Default true
 ---@field selection_debounce_ms integer Milliseconds without movement before a selection is sent. Default 120
 ---@field signs boolean Show pending hunks in the buffers. Default true
+---@field follow boolean Show the file the agent is at work in. Default false
 ---@field restarts integer Restarts of a crashed server before the plugin gives up. Default 3
 ---@field window lsp_agent.WindowConfig
 ---@field keys lsp_agent.KeysConfig
@@ -180,6 +152,7 @@
 ---@field answer string Answer a question in a form
 ---@field decline string Decline a question
 ---@field input string Go to the input window
+---@field steer string In the input: send into the running turn
 ---@field stop string
 ---@field queue string
 ---@field close string

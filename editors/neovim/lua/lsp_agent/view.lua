@@ -3,7 +3,6 @@
 -- frame is written at once.
 
 local blocks = require('lsp_agent.blocks')
-local config = require('lsp_agent.config')
 
 local NAMESPACE = vim.api.nvim_create_namespace('lsp_agent_chat')
 local COLOURS = vim.api.nvim_create_namespace('lsp_agent_chat_diff')
@@ -26,6 +25,7 @@ local FRAME_MS = 40 -- nobody reads faster, and between two of them the editor i
 ---@field extra integer Number of the last notice
 ---@field flushed_ms integer When something was written last
 ---@field asked table<string, string> What was asked, by request
+---@field tick integer The buffer's changedtick after what we wrote last
 local View = {}
 View.__index = View
 
@@ -44,14 +44,17 @@ function M.new(chat)
     extra = 0,
     asked = {},
     flushed_ms = 0,
+    tick = 0,
   }, View)
 end
 
 ---The chat's buffer, made when there is none.
 ---@return integer
 function View:buffer()
-  if self.bufnr and vim.api.nvim_buf_is_valid(self.bufnr) then
-    return self.bufnr
+  if self:is_there() then
+    return self.bufnr --[[@as integer]]
+  elseif self.bufnr and vim.api.nvim_buf_is_valid(self.bufnr) then
+    vim.api.nvim_buf_delete(self.bufnr, { force = true }) -- unloaded by the user: its options and keys went with it
   end
   local bufnr = vim.api.nvim_create_buf(false, true)
   self.bufnr = bufnr
@@ -68,10 +71,16 @@ function View:buffer()
   return bufnr
 end
 
----True when a window shows the chat.
+---True when there is a buffer to write in. The user may have wiped it.
+---@return boolean
+function View:is_there()
+  return self.bufnr ~= nil and vim.api.nvim_buf_is_loaded(self.bufnr)
+end
+
+---True when a window of this tab page shows the chat.
 ---@return boolean
 function View:is_visible()
-  return self.bufnr ~= nil and #vim.fn.win_findbuf(self.bufnr) > 0
+  return self:is_there() and require('lsp_agent.windows').showing(self.bufnr --[[@as integer]]) ~= nil
 end
 
 ---Key of the block an effect is about, and the message it belongs to; nil when the chat does not show it.
@@ -83,6 +92,8 @@ local function key_of(self, effect)
     return effect.op .. ':' .. effect.id, effect.id
   elseif effect.op == 'tool' then
     return 'tool:' .. effect.tool, effect.id
+  elseif effect.op == 'plan' then
+    return 'plan', nil
   elseif effect.op == 'permission' or effect.op == 'question' then
     return effect.op .. ':' .. effect.id, nil
   elseif effect.op == 'notice' or effect.op == 'complete' then
@@ -98,7 +109,7 @@ function View:take(effect)
     effect = { op = 'message', id = '' }
   end
   local key = key_of(self, effect)
-  if not key or not self.bufnr then
+  if not key or not self:is_there() then
     return
   end
   local held = self.todo_by_key[key]
@@ -131,20 +142,23 @@ local function followers(bufnr)
 end
 
 ---Change the buffer by `write`, keeping who follows at the end.
----@param bufnr integer
 ---@param write fun()
-local function writing(bufnr, write)
+---@return boolean ok
+function View:writing(write)
+  local bufnr = self.bufnr --[[@as integer]]
   local follow = followers(bufnr)
   vim.bo[bufnr].modifiable = true
   local ok, problem = xpcall(write, debug.traceback)
   vim.bo[bufnr].modifiable = false
   vim.bo[bufnr].modified = false
+  self.tick = vim.api.nvim_buf_get_changedtick(bufnr)
   for _, window in ipairs(follow) do
     vim.api.nvim_win_set_cursor(window, { vim.api.nvim_buf_line_count(bufnr), 0 })
   end
   if not ok then
-    error(problem, 0)
+    require('lsp_agent.log').write(vim.log.levels.ERROR, 'cannot show: ' .. tostring(problem))
   end
+  return ok
 end
 
 ---Write what has been taken in.
@@ -152,10 +166,12 @@ function View:flush()
   local todo = self.todo
   self.todo, self.todo_by_key, self.scheduled = {}, {}, false
   self.flushed_ms = vim.uv.now()
-  if not self.bufnr or not vim.api.nvim_buf_is_valid(self.bufnr) or #todo == 0 then
+  if not self:is_there() or #todo == 0 then
     return
+  elseif vim.api.nvim_buf_get_changedtick(self.bufnr) ~= self.tick then
+    return self:render() -- somebody else wrote in it: nothing is where we put it
   end
-  writing(self.bufnr, function()
+  local ok = self:writing(function()
     for _, item in ipairs(todo) do
       local block = self.by_key[item.key]
       if item.whole or not block then
@@ -165,6 +181,9 @@ function View:flush()
       end
     end
   end)
+  if not ok then
+    self:render()
+  end
 end
 
 ---First line of a block, zero-based.
@@ -187,44 +206,12 @@ function View:append(block, text, prefix)
   block.count = block.count + #lines - 1
 end
 
----The lines of an effect's block; nil when there is nothing to show.
----@param effect lsp_agent.Effect
----@return string[]?
-function View:lines(effect)
-  local session = self.chat:session()
-  if not session then
-    return nil
-  end
-  if effect.op == 'message' and effect.id == '' then
-    return { '# ' .. (session.title ~= '' and session.title or 'New session') }
-  elseif effect.op == 'tool' then
-    local held = session.tools[effect.tool]
-    return held and blocks.tool(held.tool, self.chat:children_of())
-  elseif effect.op == 'permission' or effect.op == 'question' then
-    return self:decision_lines(effect)
-  elseif effect.op == 'notice' or effect.op == 'complete' then
-    return blocks[effect.op](effect.value)
-  end
-  local message = session.messages[effect.id]
-  return message and blocks[effect.op](message)
-end
-
----@param effect lsp_agent.Effect
----@return string[]
-function View:decision_lines(effect)
-  if effect.value.requestId then
-    self.asked[effect.id] = effect.value.title or effect.value.message
-    return blocks[effect.op](effect.value, config.get().keys, self.chat.root)
-  end
-  return blocks.answered(self.asked[effect.id] or effect.op, effect.value)
-end
-
 ---What the block at the cursor of a window of the chat is about; nil when it is none of that kind, or when the cursor
 ---is at the end: there it follows what comes, and points to nothing.
 ---@param op string permission or question
 ---@return string? id
 function View:at_cursor(op)
-  local window = self.bufnr and vim.fn.win_findbuf(self.bufnr)[1]
+  local window = self:is_there() and require('lsp_agent.windows').showing(self.bufnr) or nil
   if not window then
     return nil
   end
@@ -244,7 +231,10 @@ end
 ---@param key string
 ---@param effect lsp_agent.Effect
 function View:put(key, effect)
-  local lines = self:lines(effect)
+  if effect.op == 'plan' then
+    self:remove(key) -- there is one, and it is where it was told last
+  end
+  local lines = require('lsp_agent.lines').of(self, effect)
   if not lines then
     return
   end
@@ -269,6 +259,22 @@ function View:put(key, effect)
     vim.api.nvim_buf_clear_namespace(self.bufnr, COLOURS, row, row + #lines)
     self:colour(row, lines)
   end
+end
+
+---Take a block away.
+---@param key string
+function View:remove(key)
+  local block = self.by_key[key]
+  if not block then
+    return
+  end
+  local row = self:row(block)
+  vim.api.nvim_buf_del_extmark(self.bufnr, NAMESPACE, block.mark)
+  vim.api.nvim_buf_set_lines(self.bufnr, row, row + block.count, false, {})
+  self.by_key[key] = nil
+  self.blocks = vim.tbl_filter(function(other)
+    return other ~= block
+  end, self.blocks)
 end
 
 ---Colour the changed lines of a permission.
@@ -313,12 +319,12 @@ end
 
 ---Write the whole session: after an attach, or when another one is shown.
 function View:render()
-  if not self.bufnr or not vim.api.nvim_buf_is_valid(self.bufnr) then
+  if not self:is_there() then
     return
   end
   self.todo, self.todo_by_key = {}, {}
   local session = self.chat:session()
-  writing(self.bufnr, function()
+  self:writing(function()
     self.blocks, self.by_key = {}, {}
     vim.api.nvim_buf_clear_namespace(self.bufnr, NAMESPACE, 0, -1)
     vim.api.nvim_buf_set_lines(self.bufnr, 0, -1, false, { '# New session' })
@@ -343,6 +349,11 @@ function View:put_all(session)
     for _, tool in ipairs(message.tools) do
       self:put('tool:' .. tool.id, { op = 'tool', id = message.id, tool = tool.id })
     end
+  end
+  if vim.iter(session.plan):any(function(entry)
+    return entry.status ~= 'completed'
+  end) then
+    self:put('plan', { op = 'plan' })
   end
   for op, field in pairs({ permission = 'pending', question = 'questions' }) do
     for _, record in ipairs(self.chat:waiting_for(field)) do

@@ -20,6 +20,18 @@ function M.fold_level(row)
   return require('lsp_agent.blocks').fold_level(vim.fn.getline(row) --[[@as string]])
 end
 
+---The window of this tab page that shows a buffer; the current one when it does.
+---@param bufnr integer
+---@return integer?
+function M.showing(bufnr)
+  if vim.api.nvim_get_current_buf() == bufnr then
+    return vim.api.nvim_get_current_win()
+  end
+  return vim.iter(vim.api.nvim_tabpage_list_wins(0)):find(function(window)
+    return vim.api.nvim_win_get_buf(window) == bufnr
+  end)
+end
+
 ---@param window integer
 local function dress(window)
   local options = {
@@ -35,6 +47,8 @@ local function dress(window)
     foldminlines = 0,
     foldenable = true,
     winfixwidth = true,
+    conceallevel = 2,
+    concealcursor = 'nc',
     fillchars = 'fold: ',
     statusline = "%{%v:lua.require'lsp_agent'.statusline()%}",
   }
@@ -43,13 +57,13 @@ local function dress(window)
   end
 end
 
----Show the chat at the right; the cursor stays where it is unless `focus`.
+---Show the chat at the right of this tab page; the cursor stays where it is unless `focus`.
 ---@param chat lsp_agent.Chat
 ---@param focus boolean?
 ---@return integer window
 function M.open(chat, focus)
   local bufnr = chat.view:buffer()
-  local window = vim.fn.win_findbuf(bufnr)[1]
+  local window = M.showing(bufnr)
   if not window then
     window = vim.api.nvim_open_win(bufnr, false, { split = 'right', win = -1, width = config.get().window.width })
     dress(window)
@@ -138,6 +152,16 @@ function M.chat_keys(chat, bufnr)
   map(keys.close, 'close', function()
     M.close(chat)
   end)
+end
+
+---Show lines in a new window, in a buffer that goes with it.
+---@param lines string[]
+---@param filetype string
+function M.scratch(lines, filetype)
+  vim.cmd.new()
+  vim.bo.buftype, vim.bo.bufhidden = 'nofile', 'wipe'
+  vim.bo.filetype = filetype
+  vim.api.nvim_buf_set_lines(0, 0, -1, false, lines)
 end
 
 return M

@@ -21,6 +21,8 @@ export type Streamed =
 
 export interface Labels {
   readonly model: string;
+  readonly modelId: string;
+  /** Empty when the server has not told. */
   readonly mode: string;
   readonly contextWindow: number;
 }
@@ -35,6 +37,9 @@ export interface Completed {
   /** What goes along with the prompt. */
   readonly attachment?: JsonObject;
 }
+
+/** The topic of banners about trust in a folder. */
+export const FOLDER_TRUST = 'folder trust';
 
 /** Host to view. */
 export type ToView =
@@ -60,10 +65,14 @@ export type ToView =
   | {
       readonly type: 'banner';
       readonly level: 'info' | 'warning' | 'error';
+      /** Empty: what was said of the topic does not hold any more. */
       readonly text: string;
+      /** A later one takes the place of an earlier one of its topic. */
+      readonly topic?: string;
       readonly action?: { readonly label: string; readonly command: ViewCommand };
     }
   | { readonly type: 'insert'; readonly text: string }
+  | { readonly type: 'queueText'; readonly messageId: string; readonly text: string }
   | { readonly type: 'focus'; readonly what: 'input' | 'permission' | 'sessions' }
   | { readonly type: 'accepted' };
 
@@ -76,6 +85,7 @@ export type ViewCommand =
   | 'trustFolder'
   | 'settings'
   | 'restart'
+  | 'install'
   | 'log'
   | 'compact'
   | 'review'
@@ -97,6 +107,7 @@ export type FromView =
       readonly text?: string;
       readonly index?: number;
     }
+  | { readonly type: 'queueText'; readonly messageId: string }
   | { readonly type: 'removeChip'; readonly id: string }
   | { readonly type: 'image'; readonly data: string; readonly mimeType: string; readonly name: string }
   | { readonly type: 'attach'; readonly uris: readonly string[] }

@@ -68,6 +68,11 @@ export class ChatView implements vscode.WebviewViewProvider, vscode.Disposable {
     this.#badge();
   }
 
+  /** Whether the user can see the chat. */
+  get isVisible(): boolean {
+    return this.#view?.visible === true;
+  }
+
   /** Bring the view to the front; `what` gets the focus. */
   async reveal(what: 'input' | 'permission' | 'sessions' = 'input'): Promise<void> {
     await vscode.commands.executeCommand(`${VIEW_ID}.focus`);

@@ -17,7 +17,13 @@ export const ICONS: Readonly<Record<ChipIcon | 'command', string>> = {
 };
 
 export class Completion {
-  readonly element = el('ul', { class: 'completion', role: 'listbox', 'aria-label': 'Suggestions', hidden: true });
+  readonly element = el('ul', {
+    id: 'suggestions',
+    class: 'completion',
+    role: 'listbox',
+    'aria-label': 'Suggestions',
+    hidden: true,
+  });
   readonly #input: HTMLTextAreaElement;
   #token = 0;
   #items: readonly Completed[] = [];
@@ -27,6 +33,8 @@ export class Completion {
 
   constructor(input: HTMLTextAreaElement) {
     this.#input = input;
+    input.setAttribute('aria-controls', this.element.id);
+    input.setAttribute('aria-autocomplete', 'list');
     input.addEventListener('input', () => this.#ask());
     input.addEventListener('blur', () => this.close());
   }
@@ -63,7 +71,12 @@ export class Completion {
 
   close(): void {
     this.#token += 1;
+    this.#hide();
+  }
+
+  #hide(): void {
     this.element.hidden = true;
+    this.#input.removeAttribute('aria-activedescendant');
   }
 
   #ask(): void {
@@ -71,7 +84,7 @@ export class Completion {
     if (this.#isBegun()) {
       send({ type: 'complete', token: this.#token, text: this.#input.value, offset: this.#input.selectionStart });
     } else {
-      this.element.hidden = true;
+      this.#hide();
     }
   }
 
@@ -99,7 +112,7 @@ export class Completion {
         const chosen = index === this.#at;
         const row = el(
           'li',
-          { role: 'option', 'aria-selected': String(chosen), class: chosen ? 'chosen' : '' },
+          { id: `suggestion-${index}`, role: 'option', 'aria-selected': String(chosen), class: chosen ? 'chosen' : '' },
           icon(ICONS[item.icon]),
           el('span', {}, item.label),
           el('span', { class: 'faint' }, item.detail),
@@ -112,6 +125,10 @@ export class Completion {
         return row;
       }),
     );
-    this.element.children[this.#at]?.scrollIntoView({ block: 'nearest' });
+    const chosen = this.element.children[this.#at];
+    chosen?.scrollIntoView({ block: 'nearest' });
+    if (chosen) {
+      this.#input.setAttribute('aria-activedescendant', chosen.id);
+    }
   }
 }

@@ -1,6 +1,7 @@
 /** The prompt: chips, text, what is chosen, and the meter. Keeps its draft when the view is hidden. */
 import type { Session } from '../../session.ts';
 import type { Chip, Labels } from '../messages.ts';
+import { nameOfMode } from '../modes.ts';
 import { Completion, ICONS } from './completion.ts';
 import { byId, el, host, icon, iconButton, send } from './dom.ts';
 
@@ -105,8 +106,8 @@ export class Composer {
   }
 
   labels(labels: Labels): void {
-    this.#model.replaceChildren(labels.model || 'model', icon('chevron-down'));
-    this.#mode.replaceChildren(labels.mode || 'mode', icon('chevron-down'));
+    this.#model.replaceChildren(labels.model || 'Model', icon('chevron-down'));
+    this.#mode.replaceChildren(labels.mode ? nameOfMode(labels.mode) : 'Mode', icon('chevron-down'));
   }
 
   state(session: Session | undefined): void {

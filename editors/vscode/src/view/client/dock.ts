@@ -1,49 +1,60 @@
 /** Between conversation and prompt: questions, the plan, the queue, notices. Redrawn as a whole: it is small. */
-import type { PlanEntry, QueueItem } from '../../protocol.ts';
+import type { PlanEntry } from '../../protocol.ts';
 import { type Decisions, decisionsOf, type Notice, type ViewModel } from '../../viewmodel.ts';
-import type { ToView } from '../messages.ts';
+import { FOLDER_TRUST, type ToView } from '../messages.ts';
 import { byId, el, icon, iconButton, send } from './dom.ts';
 import { permissionCard } from './permission.ts';
 import { focusQuestion, questionCard } from './question.ts';
+import { Queue } from './queue.ts';
 
 const SHOWN_NOTICES = 3;
+/** What the server says of rules it may not obey yet: one banner with ours, gone when the folder is trusted. */
+const WAITS_FOR_TRUST = /until you trust this folder/i;
+const DECIDE = { label: 'Look and decide', command: 'trustFolder' } as const;
 
-interface Banner extends Pick<Extract<ToView, { type: 'banner' }>, 'text' | 'action'> {
+interface Banner extends Pick<Extract<ToView, { type: 'banner' }>, 'text' | 'topic' | 'action'> {
   readonly level: string;
 }
 
 export class Dock {
-  readonly #banners = el('div', { class: 'banners', 'aria-live': 'polite' });
+  readonly #banners = el('div', { class: 'banners', role: 'status', 'aria-live': 'polite' });
   readonly #asked = el('div', { class: 'asked' });
   readonly #plan = el('details', { class: 'panel plan' });
-  readonly #queue = el('details', { class: 'panel queue', open: true });
+  readonly #queue = new Queue();
   #shownBanners: Banner[] = [];
   /** By request: a card that is half filled in stays as it is when another comes or goes. */
   #cards = new Map<string, HTMLElement>();
 
   constructor() {
-    byId('dock').append(this.#banners, this.#plan, this.#queue, this.#asked);
+    byId('dock').append(this.#banners, this.#plan, this.#queue.element, this.#asked);
   }
 
   draw(model: ViewModel | undefined): void {
     this.#drawPlan(model?.plan ?? []);
-    this.#drawQueue(model?.queue.items ?? []);
+    this.#queue.draw(model?.queue.items ?? []);
     this.#drawAsked(model ? decisionsOf(model) : { permissions: [], questions: [] });
   }
 
   notice({ level, message }: Notice): void {
-    this.banner({ level, text: message });
+    const trust = WAITS_FOR_TRUST.test(message) ? { topic: FOLDER_TRUST, action: DECIDE } : {};
+    this.banner({ level, text: message, ...trust });
   }
 
   banner(banner: Banner): void {
-    this.#shownBanners = [...this.#shownBanners.filter(({ text }) => text !== banner.text), banner].slice(
-      -SHOWN_NOTICES,
+    const others = this.#shownBanners.filter(
+      ({ text, topic }) => text !== banner.text && (topic === undefined || topic !== banner.topic),
     );
+    this.#shownBanners = (banner.text ? [...others, banner] : others).slice(-SHOWN_NOTICES);
     this.#drawBanners();
   }
 
+  editQueued(messageId: string, text: string): void {
+    this.#queue.edit(messageId, text);
+  }
+
+  /** Another session is shown: what is about the workspace stays. */
   clear(): void {
-    this.#shownBanners = [];
+    this.#shownBanners = this.#shownBanners.filter(({ topic }) => topic !== undefined);
     this.#drawBanners();
   }
 
@@ -103,7 +114,13 @@ export class Dock {
               action.label,
             )
           : undefined;
-        return el('div', { class: `banner ${banner.level}` }, icon(sign), el('span', {}, banner.text), link, close);
+        return el(
+          'div',
+          { class: `banner ${banner.level}` },
+          icon(sign),
+          el('span', {}, banner.text, ' ', link),
+          close,
+        );
       }),
     );
   }
@@ -125,48 +142,6 @@ export class Dock {
     );
     this.#plan.replaceChildren(head, el('ul', {}, ...rows));
   }
-
-  #drawQueue(items: readonly QueueItem[]): void {
-    this.#queue.hidden = items.length === 0;
-    const count = items.length === 1 ? '1 prompt waits' : `${items.length} prompts wait`;
-    const head = el('summary', {}, icon('list-ordered'), el('span', { class: 'grow' }, count));
-    this.#queue.replaceChildren(head, el('ul', {}, ...items.map((item, index) => queueRow(item, index, items.length))));
-  }
-}
-
-function queueRow(item: QueueItem, index: number, count: number): HTMLElement {
-  const { messageId } = item;
-  const text = el('span', { class: 'grow preview', title: item.preview }, item.preview);
-  const row = el('li', { 'data-id': messageId }, icon(item.kind === 'fold' ? 'git-merge' : 'watch'), text);
-  const edit = (): void => {
-    const input = el('input', { type: 'text', class: 'grow', value: item.preview, 'aria-label': 'Edit the prompt' });
-    input.addEventListener('keydown', (event) => {
-      if (event.key === 'Enter' && input.value.trim()) {
-        send({ type: 'queue', op: 'edit', messageId, text: input.value });
-      }
-      if (event.key === 'Enter' || event.key === 'Escape') {
-        input.replaceWith(text);
-      }
-    });
-    text.replaceWith(input);
-    input.focus();
-  };
-  if (index > 0) {
-    row.append(
-      iconButton('arrow-up', 'Earlier', () => send({ type: 'queue', op: 'move', messageId, index: index - 1 })),
-    );
-  }
-  if (index < count - 1) {
-    row.append(
-      iconButton('arrow-down', 'Later', () => send({ type: 'queue', op: 'move', messageId, index: index + 1 })),
-    );
-  }
-  row.append(
-    iconButton('edit', 'Edit', edit),
-    iconButton('run', 'Send now: stops what runs', () => send({ type: 'queue', op: 'sendNow', messageId })),
-    iconButton('trash', 'Remove', () => send({ type: 'queue', op: 'remove', messageId })),
-  );
-  return row;
 }
 
 function isTyping(): boolean {

@@ -17,7 +17,7 @@ class Page {
   readonly #head = byId('head');
   #session: Session | undefined;
   #server = { state: 'starting', detail: '' };
-  #labels: Labels = { model: '', mode: '', contextWindow: 0 };
+  #labels: Labels = { model: '', modelId: '', mode: '', contextWindow: 0 };
 
   take(message: ToView): void {
     switch (message.type) {
@@ -42,6 +42,8 @@ class Page {
         return this.#dock.banner(message);
       case 'insert':
         return this.#composer.insert(message.text);
+      case 'queueText':
+        return this.#dock.editQueued(message.messageId, message.text);
       case 'focus':
         return this.#focus(message.what);
       case 'accepted':
@@ -86,7 +88,7 @@ class Page {
         this.#dock.notice(effect.notice);
       } else if (effect.op === 'compaction') {
         this.#dock.banner({ level: 'info', text: `Summary of the conversation: ${effect.status}` });
-      } else if (effect.op === 'complete' && effect.complete.error) {
+      } else if (effect.op === 'complete' && effect.complete.error && !this.#hasSaidItsEnd()) {
         const { title, message } = effect.complete.error;
         this.#dock.banner({ level: 'error', text: `${title}: ${message}` });
       } else if (effect.op === 'complete' && effect.complete.stopReason === 'interrupted') {
@@ -99,6 +101,11 @@ class Page {
     if (effects.some(({ op }) => op !== 'text' && op !== 'thought')) {
       this.#drawAround();
     }
+  }
+
+  /** The last message tells of the error itself. */
+  #hasSaidItsEnd(): boolean {
+    return this.#session?.model.messages.at(-1)?.finish?.reason === 'error';
   }
 
   #drawAround(): void {
@@ -128,7 +135,7 @@ class Page {
 }
 
 function serverLine(state: string, detail: string): Node[] {
-  const action = (label: string, command: 'trust' | 'settings' | 'restart' | 'log'): HTMLElement =>
+  const action = (label: string, command: 'trust' | 'settings' | 'restart' | 'install' | 'log'): HTMLElement =>
     el('button', { class: 'link', type: 'button', click: () => send({ type: 'command', command }) }, label);
   const said: Readonly<Record<string, string>> = {
     starting: 'The agent is starting…',
@@ -139,7 +146,7 @@ function serverLine(state: string, detail: string): Node[] {
   };
   const actions: Readonly<Record<string, HTMLElement[]>> = {
     untrusted: [action('Manage trust', 'trust')],
-    missing: [action('Settings', 'settings'), action('Try again', 'restart')],
+    missing: [action('Install', 'install'), action('Settings', 'settings'), action('Try again', 'restart')],
     failed: [action('Log', 'log'), action('Try again', 'restart')],
     stopped: [action('Start', 'restart')],
   };

@@ -79,7 +79,7 @@ export class MessageView {
     const { text, attachments, id } = this.#message;
     const chips = (attachments as Fields[]).map((attachment) => {
       const uri = attachment['uri'];
-      const lines = attachment['startLine'] ? `:${attachment['startLine']}–${attachment['endLine']}` : '';
+      const lines = linesOf(attachment);
       const label = `${String(attachment['path'] ?? attachment['name'] ?? attachment['kind'] ?? attachment['type'])}${lines}`;
       const isImage = String(attachment['mimeType'] ?? '').startsWith('image/');
       const open = typeof uri === 'string' ? (): void => send({ type: 'openFile', uri }) : undefined;
@@ -92,8 +92,17 @@ export class MessageView {
         'div',
         { class: 'actions' },
         iconButton('copy', 'Copy', () => send({ type: 'copy', text })),
-        iconButton('repo-forked', 'Fork from here', () => send({ type: 'fork', messageId: id })),
+        iconButton('repo-forked', 'Fork from here, and change the prompt', () => send({ type: 'fork', messageId: id })),
       ),
     );
   }
+}
+
+/** Lines as people count them; they are sent from zero on. */
+function linesOf({ startLine, endLine }: Fields): string {
+  if (typeof startLine !== 'number') {
+    return '';
+  }
+  const last = typeof endLine === 'number' ? endLine : startLine;
+  return last > startLine ? `:${startLine + 1}–${last + 1}` : `:${startLine + 1}`;
 }

@@ -44,7 +44,7 @@ export function questionCard(record: QuestionRecord): HTMLElement {
     el('h3', {}, icon('question'), record.message),
     ...[record.description ? el('p', { class: 'faint' }, record.description) : ''].filter(Boolean),
     ...questions.map((question) => questionFields(question, questions.length > 1)),
-    el('div', { class: 'answers' }, submit, decline, el('span', { class: 'faint' }, 'What you leave open is skipped.')),
+    el('div', { class: 'answers' }, submit, decline),
   );
   // with one question and one answer, a digit is the answer
   const isQuick = questions.length === 1 && QUICK.has(questions[0]?.type ?? '');

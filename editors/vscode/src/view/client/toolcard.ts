@@ -22,6 +22,7 @@ const STATUS_ICONS: Readonly<Record<string, string>> = {
   rejected: 'circle-slash',
   cancelled: 'circle-slash',
 };
+const SUB_AGENTS = new Set(['agent', 'agentic_fetch']);
 const OUTPUT_CHARS = 20_000;
 const SAID_CHARS = 2_000;
 
@@ -35,9 +36,14 @@ export class ToolCard {
   readonly #said = el('div', { class: 'said' });
   readonly #cards = new Map<string, ToolCard>();
   #drawn = '';
+  /** The user has folded or unfolded it: it stays as they want it. */
+  #isDecided = false;
 
   constructor() {
     this.element.append(this.#head, this.#child, this.#body);
+    this.#head.addEventListener('click', () => {
+      this.#isDecided = true;
+    });
   }
 
   draw(tool: Tool, files: readonly ChangedFile[]): void {
@@ -47,14 +53,18 @@ export class ToolCard {
     if (state === this.#drawn) {
       return;
     }
-    if (!this.#drawn && changes.length > 0) {
-      this.element.open = true;
-    }
     this.#drawn = state;
+    if (!this.#isDecided && !tool.child) {
+      this.element.open = isWorthSeeing(tool, changes);
+    }
     this.element.dataset['status'] = tool.status;
     this.element.dataset['tool'] = tool.name;
     this.#head.replaceChildren(...this.#headOf(tool, changes));
     this.#body.replaceChildren(...this.#bodyOf(tool, changes));
+    if (isLive(tool)) {
+      const output = this.#body.querySelector('.output');
+      output?.scrollTo(0, output.scrollHeight);
+    }
   }
 
   /** What a sub-agent does: its own calls as cards, and the end of what it says. */
@@ -84,9 +94,10 @@ export class ToolCard {
     const spin = tool.status === 'in_progress' ? 'codicon-modifier-spin' : '';
     const title = el('span', { class: 'tool-title' }, tool.title || tool.name);
     const place = (tool.locations as Fields[] | undefined)?.[0];
-    const nodes: Node[] = [icon(KIND_ICONS[tool.kind] ?? 'tools'), title];
-    if (changes.length > 0) {
-      const { added, removed } = countsOf(changes);
+    const sign = SUB_AGENTS.has(tool.name) ? 'hubot' : (KIND_ICONS[tool.kind] ?? 'tools');
+    const nodes: Node[] = [icon(sign), title];
+    const { added, removed } = countsOf(changes);
+    if (added + removed > 0) {
       nodes.push(
         el(
           'span',
@@ -107,31 +118,57 @@ export class ToolCard {
     }
     const status = icon(STATUS_ICONS[tool.status] ?? 'question', `status ${spin}`);
     status.title = tool.status.replace('_', ' ');
-    nodes.push(status);
+    nodes.push(status, el('span', { class: 'unseen' }, status.title));
     return nodes;
   }
 
   #bodyOf(tool: Tool, changes: readonly Change[]): Node[] {
-    if (changes.length > 0 && tool.status !== 'failed') {
-      return [differenceOf(changes)];
+    const difference = changes.length > 0 && tool.status !== 'failed' ? [differenceOf(changes)] : [];
+    if (difference.length > 0 && tool.kind !== 'execute') {
+      return difference;
     }
     const parts: Node[] = [];
-    const input = typeof tool.input === 'string' ? tool.input : JSON.stringify(tool.input ?? {}, undefined, 1);
-    if (input && input !== '{}') {
-      parts.push(el('pre', { class: 'input' }, shorten(compact(input))));
+    const input = inputOf(tool);
+    if (input) {
+      parts.push(el('pre', { class: 'input' }, shorten(input)));
     }
     if (tool.output) {
-      parts.push(el('pre', { class: 'output' }, shorten(tool.output)));
+      // of what is still being said, the end is of interest
+      const shown = isLive(tool) ? tool.output.slice(-OUTPUT_CHARS) : shorten(tool.output);
+      parts.push(el('pre', { class: 'output', tabindex: '0', 'aria-label': 'Output' }, shown));
     }
-    return parts;
+    return [...parts, ...difference];
   }
+}
+
+function isLive({ status, output }: Tool): boolean {
+  return status === 'in_progress' && output !== '';
+}
+
+/** Open by itself: a command while it speaks, and what has been changed. What is asked about is shown where it is asked. */
+function isWorthSeeing(tool: Tool, changes: readonly Change[]): boolean {
+  return isLive(tool) || (changes.length > 0 && tool.status === 'completed' && tool.kind !== 'execute');
+}
+
+function inputOf({ name, input }: Tool): string {
+  const fields = typeof input === 'string' ? parsed(input) : (input as Fields | undefined);
+  if (name === 'bash' && typeof fields?.['command'] === 'string') {
+    return `$ ${fields['command']}`;
+  }
+  if (SUB_AGENTS.has(name) && typeof fields?.['prompt'] === 'string') {
+    return fields['prompt'];
+  }
+  const json = typeof input === 'string' ? input : JSON.stringify(input ?? {}, undefined, 1);
+  return json === '{}' ? '' : compact(json);
 }
 
 /** What a call changed, as the server told; before that, as the model asked for it. */
 export function changesOf(tool: Tool, files: readonly ChangedFile[]): Change[] {
   const told = files.flatMap(({ hunks }) => hunks.filter(({ toolCallId }) => toolCallId === tool.id));
   if (told.length > 0) {
-    return told.map(({ oldText, newText, range }) => ({ oldText, newText, line: range.start.line }));
+    // a hunk is told of again when it is decided: once is enough
+    const latest = [...new Map(told.map((hunk) => [hunk.hunkId, hunk])).values()];
+    return latest.map(({ oldText, newText, range }) => ({ oldText, newText, line: range.start.line }));
   }
   const input = typeof tool.input === 'string' ? parsed(tool.input) : (tool.input as Fields | undefined);
   if (tool.kind !== 'edit' && !['edit', 'multiedit', 'write'].includes(tool.name)) {

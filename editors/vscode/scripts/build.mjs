@@ -1,17 +1,19 @@
 /**
  * Bundles the extension, the keeper and the chat view into dist/. `--host`: the tests for the extension host, too, into
  * build/, which is not packaged.
+ *
+ * Plain JavaScript, so that Node 20 can run it.
  */
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
-const path = (relative: string): string => fileURLToPath(new URL(`../${relative}`, import.meta.url));
+const path = (relative) => fileURLToPath(new URL(`../${relative}`, import.meta.url));
 
 rmSync(path('dist'), { recursive: true, force: true });
 mkdirSync(path('dist'));
-const shared = { bundle: true, minify: true, sourcemap: false, logLevel: 'warning', legalComments: 'none' } as const;
-const node = { ...shared, platform: 'node', format: 'cjs', target: 'node20' } as const;
+const shared = { bundle: true, minify: true, sourcemap: false, logLevel: 'warning', legalComments: 'none' };
+const node = { ...shared, platform: 'node', format: 'cjs', target: 'node20' };
 await Promise.all([
   build({
     ...node,
