@@ -17,7 +17,7 @@ from lsp_agent.agent.approval_records import Answer, GrantKey, grant_tool, parse
 from lsp_agent.agent.asking_rate import AskingRate
 from lsp_agent.agent.attention import Attention
 from lsp_agent.domain.run import Run
-from lsp_agent.ports.approver import Decision, PermissionAsk
+from lsp_agent.ports.approver import Decide, Decision, PermissionAsk, Verdict
 from lsp_agent.ports.clock import Clock
 from lsp_agent.ports.events import Events
 from lsp_agent.ports.store import PutGrant, Store
@@ -26,21 +26,6 @@ ANSWER_TIMEOUT_S = 1800.0
 _REMEMBERED_ANSWERS = 2_000
 _REFUSALS_BEFORE_SILENCE = 2
 """The same wish of the same run is not put to the user again after so many rejections (RELIABILITY PI-07)."""
-
-
-class Verdict(Protocol):
-    """What the policy says; `effect` is `allow`, `ask` or `deny`."""
-
-    @property
-    def effect(self) -> str: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def once_only(self) -> bool: ...
-
-
-Decide = Callable[[PermissionAsk, str, str | None, bool | None], Verdict]
-"""(ask, mode, path relative to its root, earlier grant) → verdict. The composition root binds `policy.rules` to it."""
 
 
 def no_warning(_ask: PermissionAsk) -> str | None:

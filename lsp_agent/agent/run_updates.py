@@ -45,7 +45,7 @@ def user_message(message_id: str, prompt: str, attachments: Sequence[AttachmentP
         "sessionUpdate": "user_message",
         "messageId": message_id,
         "content": [{"type": "text", "text": prompt}],
-        "attachments": [_attachment(part) for part in attachments],
+        "attachments": [attachment_json(part) for part in attachments],
     }
 
 
@@ -106,7 +106,8 @@ def timestamp(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _attachment(part: AttachmentPart) -> dict[str, Any]:
+def attachment_json(part: AttachmentPart) -> dict[str, Any]:
+    """What clients are told of an attachment; the text itself stays in the store."""
     shown = {
         "type": part.kind,
         "mimeType": part.mime_type,

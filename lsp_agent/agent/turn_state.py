@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lsp_agent.agent.run_updates import attachment_json
 from lsp_agent.agent.services import TurnServices
 from lsp_agent.domain.errors import StoreError
 from lsp_agent.domain.message import (
@@ -235,7 +236,7 @@ class TurnState:
             "sessionUpdate": "user_message",
             "messageId": message.message_id,
             "content": [{"type": "text", "text": text}] if text else [],
-            "attachments": [_attachment_json(part) for part in attachments],
+            "attachments": [attachment_json(part) for part in attachments],
         }
         self.durable(update | extra, PutMessage(message.copy()), *writes)
         return message
@@ -337,18 +338,3 @@ class TurnState:
 def stored_options(session: Session) -> Mapping[str, Any]:
     """The options as stored; a stored `full-auto` does not count, it ends with the process that was told so."""
     return {name: value for name, value in session.options.items() if value != "full-auto"}
-
-
-def _attachment_json(part: AttachmentPart) -> dict[str, Any]:
-    """What clients are told of an attachment; the text itself stays in the store."""
-    fields = {
-        "type": part.kind,
-        "mimeType": part.mime_type,
-        "uri": part.uri,
-        "path": part.path,
-        "name": part.name,
-        "startLine": part.start_line,
-        "endLine": part.end_line,
-        "version": part.version,
-    }
-    return {name: value for name, value in fields.items() if value is not None}

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lsp_agent.agent.approvals import Decide
 from lsp_agent.domain.errors import DocumentChanged, StoreError, ToolError, WorkspaceError
 from lsp_agent.language.shapes import EditPlan
-from lsp_agent.ports.approver import Decision, PermissionAsk
+from lsp_agent.ports.approver import Decide, Decision, PermissionAsk
 from lsp_agent.ports.changes import applied_entry, change_entry, dropped_entry, run_checkpoint
 from lsp_agent.ports.store import PutFileVersion, Write
 from lsp_agent.ports.tools import ToolContext, ToolResult

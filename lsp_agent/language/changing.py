@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lsp_agent.agent.approvals import Decide
 from lsp_agent.domain.errors import ToolError
 from lsp_agent.domain.text import Position, Range
 from lsp_agent.language.applying import apply_files, plan_files
@@ -14,6 +13,7 @@ from lsp_agent.language.finding import FILE_PATH, LINE, PATH, SYMBOL, candidates
 from lsp_agent.language.service import LanguageService
 from lsp_agent.language.shapes import Action, EditPlan, Symbol, actions, edit_plan, span, wire_range
 from lsp_agent.language.words import components, named
+from lsp_agent.ports.approver import Decide
 from lsp_agent.ports.provider import ToolSpec
 from lsp_agent.ports.tools import ToolContext, ToolResult
 from lsp_agent.tools.arguments import number_argument, object_schema, one_line, require_writable_text, text_argument

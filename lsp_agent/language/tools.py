@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from lsp_agent.agent.approvals import Decide
 from lsp_agent.language.changing import LspCodeAction, LspRename, LspReplaceSymbol, LspRestart
 from lsp_agent.language.looking import (
     DEFINITION,
@@ -15,6 +14,7 @@ from lsp_agent.language.looking import (
 from lsp_agent.language.service import LanguageService
 from lsp_agent.language.watch import DiagnosticsWatch
 from lsp_agent.language.wrapping import with_diagnostics
+from lsp_agent.ports.approver import Decide
 from lsp_agent.ports.tools import Tool
 
 

@@ -110,7 +110,7 @@ class Policy:
         return self._by_place_and_mode(question)
 
     def decide_ask(self, ask: PermissionAsk, mode: str, shown: str | None, granted: bool | None) -> Verdict:
-        """`decide` for what a tool asks; fits `agent.approvals.Decide`. `shown`: the path relative to its root."""
+        """`decide` for what a tool asks; fits `ports.approver.Decide`. `shown`: the path relative to its root."""
         subject = ask.subject
         return self.decide(
             Question(

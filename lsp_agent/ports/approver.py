@@ -1,6 +1,6 @@
 """Asking the user whether something may be done."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -47,3 +47,18 @@ class Approver(Protocol):
         {outcome: cancelled}`) and passes through. Fails closed: no way to ask means not allowed.
         """
         ...
+
+
+class Verdict(Protocol):
+    """What the policy says; `effect` is `allow`, `ask` or `deny`. `once_only`: no answer is remembered."""
+
+    @property
+    def effect(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def once_only(self) -> bool: ...
+
+
+Decide = Callable[[PermissionAsk, str, str | None, bool | None], Verdict]
+"""(ask, mode, path relative to its root, earlier grant) → verdict. The composition root binds `policy.rules` to it."""
