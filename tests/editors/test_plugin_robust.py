@@ -1,4 +1,4 @@
-"""The Neovim plugin when things go wrong: no server, a broken one, a killed one, buffers taken away, a hurried leave."""
+"""The Neovim plugin when things go wrong: no server, a broken or killed one, buffers taken away, a hurried leave."""
 
 from __future__ import annotations
 

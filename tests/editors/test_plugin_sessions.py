@@ -72,7 +72,9 @@ def test_the_list_opens_renames_forks_exports_and_deletes(nvim: PluginNvim) -> N
 
 
 def test_the_list_can_be_asked_for_words_and_begin_a_session(nvim: PluginNvim) -> None:
-    assert [line.split("  ")[1].split(" (")[0] for line in open_list(nvim, "apples")] == ["apples"]
+    lines = open_list(nvim, "apples")
+    assert len(lines) == 1
+    assert "  apples (2 messages)" in lines[0]
     nvim.api.input("n")
     nvim.until(lambda: nvim.view() == {})
     assert "New session" in nvim.chat()
@@ -104,7 +106,7 @@ def test_models_modes_and_thinking_are_picked(nvim: PluginNvim) -> None:
     assert "off" in levels
     nvim.choose("off")
     nvim.api.command("Agent thinking")
-    assert sorted(nvim.shown()[0][1])[0].startswith("off")
+    assert min(nvim.shown()[0][1]).startswith("off")
     nvim.until(lambda: {"thinking": "off"} in [{o["optionId"]: o.get("value")} for o in nvim.view()["options"]])
 
 
@@ -129,10 +131,6 @@ def test_every_sub_command_completes_what_it_takes(nvim: PluginNvim) -> None:
     assert found("Agent attach a") == ["a.py"]
     assert found("Agent ask look at @a") == ["@a.py"]
     assert found("1,1Agent! ask look at @a") == ["@a.py"]
-    nvim.choose()
-    nvim.api.command("Agent checkpoints")
-    nvim.shown()
-    assert len(found("Agent restore ")) >= 1
 
 
 def test_every_sub_command_without_a_session_says_so_and_breaks_nothing(tmp_path: Path, workspace: Path) -> None:

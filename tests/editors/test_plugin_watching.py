@@ -101,7 +101,7 @@ def test_the_run_is_the_progress_of_the_client(tmp_path: Path, workspace: Path) 
         nvim.open(workspace / "a.py")
         nvim.api.command("Agent ask one")
         nvim.until(lambda: nvim.held("half"))
-        nvim.until(lambda: ["report", "Agent", "writes"] in nvim.lua("return Kinds"))
+        nvim.until(lambda: ["Agent", "writes"] in [rest for _, *rest in nvim.lua("return Kinds")])
         assert "Agent: writes" in nvim.lua("return vim.lsp.status()")
         nvim.release("half")
         nvim.until(nvim.completes)
@@ -204,8 +204,15 @@ def test_an_edited_prompt_that_is_gone_meanwhile_stays_in_the_input(tmp_path: Pa
 @pytest.mark.parametrize("prompts", [1, 2])
 def test_a_conversation_taken_back_is_shown_as_it_is_now(tmp_path: Path, workspace: Path, prompts: int) -> None:
     """Whoever took it back: the request does not go through the plugin here, only the event comes."""
-    with PluginNvim(tmp_path / "home", workspace, [TITLE, {"times": 0, "do": [{"text": "Yes."}]}]) as nvim:
+    write = {"tool": "write", "input": {"file_path": "new.txt", "content": "{{last_user}} {{step}}\n"}}
+    script = [
+        TITLE,
+        {"after": "user", "times": 0, "do": [write]},
+        {"after": "tool", "times": 0, "do": [{"text": "Yes."}]},
+    ]
+    with PluginNvim(tmp_path / "home", workspace, script) as nvim:
         nvim.open(workspace / "a.py")
+        nvim.api.command("Agent mode full-auto")
         for number in range(prompts):
             nvim.api.command(f"Agent ask prompt {number}")
             nvim.until(lambda wanted=number + 1: len(nvim.completes()) == wanted)
@@ -218,16 +225,22 @@ def test_a_conversation_taken_back_is_shown_as_it_is_now(tmp_path: Path, workspa
             session,
         )
         before = nvim.until(lambda: nvim.lua("return Listed"))
+        assert len(nvim.api.funcs.getcompletion("Agent restore ", "cmdline")) == 0
         runs = sorted((point for point in before if point["kind"] == "run"), key=lambda point: point["createdAt"])
         nvim.lua(
             "local c = require('lsp_agent.chat').here():client() c:request('agent/checkpoint/restore', "
             "{ checkpointId = ..., files = false, conversation = true }, function() end)",
             runs[-1]["checkpointId"],
         )
-        nvim.until(lambda: len(nvim.view()["messages"]) == 2 * (prompts - 1))
+        nvim.until(lambda: len(nvim.view()["messages"]) == 3 * (prompts - 1))
         attached = [params for method, params in nvim.lua("return Sent") if method == "agent/session/attach"]
         assert attached == [{"sessionId": session}], "without afterSeq: the snapshot takes the place of what is shown"
         nvim.until(lambda: f"prompt {prompts - 1}" not in nvim.chat())
+        nvim.choose()
+        nvim.api.command("Agent checkpoints")
+        nvim.shown()
+        ids = nvim.api.funcs.getcompletion("Agent restore ", "cmdline")
+        assert runs[-1]["checkpointId"] in ids
         nvim.api.command("Agent ask another")
         nvim.until(lambda: len(nvim.completes()) == prompts + 1)
         texts = [message["text"] for message in nvim.view()["messages"] if message["role"] == "user"]

@@ -100,9 +100,8 @@ local function last_words()
   end
   file:seek('set', math.max(file:seek('end') - LOG_BYTES, 0))
   local said
-  for line in file:read('*a'):gmatch('"stderr"%s+(".-[^\\]")\r?\n') do
-    local ok, text = pcall(vim.json.decode, line)
-    for _, row in ipairs(ok and vim.split(vim.trim(text), '\n') or {}) do
+  for _, text in file:read('*a'):gmatch('"stderr"%s+(["\'])(.-)%1\r?\n') do
+    for _, row in ipairs(vim.split((text:gsub('\\n', '\n'):gsub('\\(.)', '%1')), '\n')) do
       said = vim.trim(row) ~= '' and vim.trim(row) or said
     end
   end
