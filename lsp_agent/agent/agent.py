@@ -103,7 +103,7 @@ class Agent:
         try:
             self._perform(lane, self._queue_actions(lane, op, item, prompt, index, if_revision))
             items = lane.items()
-            return {"revision": lane.revision, "count": len(items), "items": run_updates.queue_items(items)}
+            return {"revision": lane.revision, "count": len(items), "items": run_updates.whole_queue_items(items, item)}
         finally:
             self._conductor.tidy(lane)
 

@@ -36,10 +36,19 @@ async def read(store: Store, channel: Channel, after_seq: int | None, snapshot: 
     sent = channel.sent
     if after_seq is not None and 0 <= after_seq <= sent and sent - after_seq <= REPLAY_MAX:
         rows = await _rows(store, channel, after_seq, sent)
-        if rows is not None:
+        if rows is not None and (after_seq > 0 or await _is_whole(store, channel.session_id, rows)):
             return Point(channel.sent, "replay", None, rows, sent)
     content = await snapshot(channel.session_id) if snapshot is not None else None
     return Point(sent, "snapshot", content, [], sent)
+
+
+async def _is_whole(store: Store, session_id: str, rows: list[tuple[str, bytes]]) -> bool:
+    """Whether the log tells of the conversation's beginning. A fork's knows nothing of its first messages."""
+    first, _ = await store.messages(session_id, limit=1)
+    if not first:
+        return True
+    message_id = first[0].message_id.encode()
+    return any(message_id in payload for _, payload in rows)
 
 
 async def _rows(store: Store, channel: Channel, after_seq: int, sent: int) -> list[tuple[str, bytes]] | None:

@@ -9,6 +9,8 @@ from lsp_agent.domain.message import AttachmentPart, FinishPart
 from lsp_agent.domain.run import Outcome, Run
 
 PREVIEW_CHARS = 80
+WHOLE_CHARS = 1_000_000
+"""Of prompts in one answer to `agent/queue`; items behind it have their preview alone."""
 ANNOUNCED_ITEMS = 100
 """A `queue_update` carries at most this many items, so that a full queue does not cost megabytes an update."""
 
@@ -26,6 +28,17 @@ def queue_items(items: Sequence[QueueItem]) -> list[dict[str, Any]]:
         }
         for item in items
     ]
+
+
+def whole_queue_items(items: Sequence[QueueItem], named: str | None) -> list[dict[str, Any]]:
+    """The same with whole prompts, to be edited: that of the item `named`, the others as far as there is room."""
+    shown, room = queue_items(items), WHOLE_CHARS
+    for item, entry in zip(items, shown, strict=True):
+        prompt, is_named = item.run.prompt, named is not None and named in (item.run.run_id, item.run.message_id)
+        if is_named or len(prompt) <= room:
+            entry["prompt"] = prompt
+            room -= 0 if is_named else len(prompt)
+    return shown
 
 
 def queue_update(revision: int, items: Sequence[QueueItem]) -> dict[str, Any]:

@@ -101,8 +101,13 @@ class Sessions:
         return _with_cursor({"sessions": [self.info(session) for session in found]}, following)
 
     async def get(self, session_id: str) -> Json:
-        """`SessionInfo`. Raises: RequestRejected SessionNotFound."""
-        return self.info(await self._session(session_id))
+        """`SessionInfo`, and its `options` as `configure` answers. Raises: RequestRejected SessionNotFound."""
+        session = await self._session(session_id)
+        return {**self.info(session), "options": self.options(session)}
+
+    def default_mode(self) -> str:
+        """The mode of sessions that have none of their own."""
+        return self._world.default_mode()
 
     async def read(self, session_id: str, *, cursor: str | None = None, limit: int | None = None) -> Json:
         """`{messages, nextCursor?}`, oldest first, with everything said so far. Raises: RequestRejected."""

@@ -42,11 +42,12 @@ class ModelEntry(Wire):
 
 
 class ModelsListResult(Page):
-    """`large` and `small` are the models that would be used now."""
+    """`large` and `small` are the models that would be used now, `mode` the one sessions begin in."""
 
     models: list[ModelEntry]
     large: str | None = None
     small: str | None = None
+    mode: str | None = None
 
 
 class ToolEntry(Wire):

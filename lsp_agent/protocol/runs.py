@@ -120,12 +120,13 @@ class QueueParams(Wire):
 
 
 class QueueItem(Wire):
-    """One prompt that waits."""
+    """One prompt that waits. `prompt` is the whole text, in answers to `agent/queue` as far as there is room."""
 
     run_id: str | None
     message_id: str
     position: Count
     preview: str
+    prompt: str | None = None
     kind: Annotated[str, open_enum("queued", "fold")]
     accepted_at: Timestamp
 

@@ -149,7 +149,7 @@ class TodoEntry(Wire):
 
 
 class SessionInfo(Wire):
-    """A session without its messages. Token counts describe the current context."""
+    """A session without its messages. Token counts describe the current context; `options` from `session/get` alone."""
 
     session_id: str
     parent_session_id: str | None = None
@@ -167,6 +167,7 @@ class SessionInfo(Wire):
     queued: Count
     model: str | None
     seq: Count
+    options: "list[ConfigOption] | None" = None
 
 
 # ----------------------------------------------------------------------------------------------------------- methods

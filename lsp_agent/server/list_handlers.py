@@ -18,7 +18,12 @@ def models(server: AgentServer, connection: Connection, request: Request) -> Any
     """`agent/models/list`."""
     core = server.core()
     entries = [convert.model_entry(model) for model in core.providers.models()]
-    return {**page(request, "models", entries), "large": _chosen(core, "large"), "small": _chosen(core, "small")}
+    return {
+        **page(request, "models", entries),
+        "large": _chosen(core, "large"),
+        "small": _chosen(core, "small"),
+        "mode": core.sessions.default_mode(),
+    }
 
 
 def tools(server: AgentServer, connection: Connection, request: Request) -> Any:

@@ -123,6 +123,24 @@ async def test_01_nested_jsonrpc_keys_do_not_confuse(shared: Shared):
     assert result["state"] == "running"
 
 
+async def test_03_the_queue_tells_whole_prompts_to_who_asks_as_far_as_there_is_room(shared: Shared):
+    client = shared.client
+    session, _, hold = await begin(client, shared.fake)
+    lines = "first line\n\n" + "long " * 60 + "\nlast line"
+    large = "x" * 1_100_000
+    for prompt in (large, lines):
+        await client.request("agent/run", {"sessionId": session, "runId": fresh(), "prompt": prompt})
+    big, small = (await client.request("agent/queue", {"sessionId": session}))["items"]
+    assert small["prompt"] == lines
+    assert big.get("prompt") is None
+    named = await client.request("agent/queue", {"sessionId": session, "messageId": big["messageId"]})
+    assert [item["prompt"] for item in named["items"]] == [large, lines]
+    assert all("prompt" not in i for e in client.events(session, "queue_update") for i in e["update"]["items"])
+    await client.request("agent/cancel", {"sessionId": session})
+    shared.fake.release(hold)
+    await idle(client, session)
+
+
 async def test_03_positions_and_revisions_of_the_queue(shared: Shared):
     client = shared.client
     session, first, hold = await begin(client, shared.fake)

@@ -158,6 +158,32 @@ async def test_fork_copies_up_to_a_message(shared: Shared):
     assert error.data["path"] == "atMessageId"
 
 
+async def test_a_fork_attached_from_its_beginning_is_given_the_messages_it_began_with(shared: Shared):
+    result, _ = await turn(shared.client, "told before the fork")
+    await idle(shared.client, result["sessionId"])
+    fork = (await shared.client.request("agent/session/fork", {"sessionId": result["sessionId"]}))["sessionId"]
+    for _ in range(2):
+        attached = await shared.client.request("agent/session/attach", {"sessionId": fork, "afterSeq": 0})
+        assert attached["mode"] == "snapshot"
+        assert "told before the fork" in str(attached["snapshot"])
+        await turn(shared.client, "and more", sessionId=fork)
+        await idle(shared.client, fork)
+    last = (await info(shared, fork))["seq"]
+    later = await shared.client.request("agent/session/attach", {"sessionId": fork, "afterSeq": last})
+    assert later["mode"] == "replay"
+
+
+async def test_a_session_tells_its_options_as_configure_answers_them(shared: Shared):
+    models = await shared.client.request("agent/models/list")
+    session = await shared.session()
+    options = {each["optionId"]: each["value"] for each in (await info(shared, session))["options"]}
+    assert options["mode"] == models["mode"] == "full-auto"
+    answer = await shared.client.request(
+        "agent/session/configure", {"sessionId": session, "optionId": "mode", "value": "plan"}
+    )
+    assert (await info(shared, session))["options"] == answer["options"]
+
+
 async def test_export_in_both_formats(shared: Shared):
     import json
 

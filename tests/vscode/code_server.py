@@ -94,7 +94,7 @@ def chromium() -> str | None:
 def _build() -> None:
     environment = {**os.environ, "PATH": f"{NODE_VENV / 'bin'}:{os.environ['PATH']}"}
     sources = [path for folder in ("src", "scripts", "media", "test") for path in (EXTENSION / folder).rglob("*")]
-    sources += [EXTENSION / "package.json", EXTENSION / "README.md"]
+    sources += [EXTENSION / "package.json", EXTENSION / "README.md", *(ROOT / "lsp_agent").rglob("*.py")]
     if VSIX.exists() and HOST_TESTS.exists() and VSIX.stat().st_mtime > max(path.stat().st_mtime for path in sources):
         return
     commands = [["npm", "run", "package"]]

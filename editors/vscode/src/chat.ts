@@ -153,8 +153,8 @@ export class Chat implements vscode.Disposable {
     }
   }
 
-  #queueText(messageId: string): void {
-    const text = this.#parts.conversations.waitingText(messageId);
+  async #queueText(messageId: string): Promise<void> {
+    const text = await this.#parts.conversations.waitingText(messageId);
     this.#parts.view.post({ type: 'queueText', messageId, text });
   }
 

@@ -4,21 +4,12 @@ import type { LanguageClient } from 'vscode-languageclient/node';
 import type { Attachments } from './attachments.ts';
 import type { Server } from './client.ts';
 import { type Log, reason } from './log.ts';
-import type {
-  EventParams,
-  Json,
-  ModelEntry,
-  QueueItem,
-  RunCompleteParams,
-  RunParams,
-  Message as Stored,
-} from './protocol.ts';
+import type { EventParams, Json, ModelEntry, RunCompleteParams, RunParams, Message as Stored } from './protocol.ts';
 import { Remembered } from './remembering.ts';
 import { attached, childrenOf, describe, load } from './restoring.ts';
 import { type Effect, Session } from './session.ts';
 import type { Labels, QueueOp, Streamed } from './view/messages.ts';
 import { type Decisions, decisionsOf } from './viewmodel.ts';
-import { WaitingPrompts } from './waiting.ts';
 
 const PAGE = 100;
 
@@ -58,7 +49,6 @@ export class Conversations implements vscode.Disposable {
   readonly #server: Server;
   readonly #attachments: Attachments;
   readonly #remembered: Remembered;
-  readonly #waiting: WaitingPrompts;
   readonly #log: Log;
   readonly #subscriptions: vscode.Disposable[];
 
@@ -67,7 +57,6 @@ export class Conversations implements vscode.Disposable {
     this.#attachments = attachments;
     const storage = (context.storageUri ?? context.globalStorageUri).fsPath;
     this.#remembered = new Remembered(storage);
-    this.#waiting = new WaitingPrompts(storage);
     this.#log = log;
     this.#activeId = this.#remembered.read();
     this.#subscriptions = [
@@ -120,14 +109,13 @@ export class Conversations implements vscode.Disposable {
     const busy = session !== undefined && session.model.state !== 'idle';
     if (busy && how === 'steer' && session.activeRun) {
       const { sessionId } = session.model;
-      const { messageId } = await this.#server.call('agent/steer', {
+      await this.#server.call('agent/steer', {
         sessionId,
         expectedRunId: session.activeRun,
         prompt,
         attachments,
         otherwise: 'queue',
       });
-      this.#waiting.remember(messageId, prompt);
       return { sessionId, runId: session.activeRun };
     }
     const runId = crypto.randomUUID();
@@ -140,9 +128,6 @@ export class Conversations implements vscode.Disposable {
     });
     if (!session) {
       this.#adopt(new Session(result.sessionId));
-    }
-    if (busy && result.messageId) {
-      this.#waiting.remember(result.messageId, prompt);
     }
     return { sessionId: result.sessionId, runId };
   }
@@ -181,17 +166,17 @@ export class Conversations implements vscode.Disposable {
         ifRevision: session.model.queue.revision,
       });
       if (op === 'edit' && prompt !== undefined) {
-        this.#waiting.remember(messageId, prompt);
       }
     }
   }
 
-  /** The whole text of a prompt that waits. Throws when only its beginning is known. */
-  waitingText(messageId: string): string {
-    const item = this.active?.model.queue.items.find((each) => each.messageId === messageId);
-    const text = item && wholeOf(item, this.#waiting);
-    if (text === undefined) {
-      throw new Error('Only the beginning of this prompt is known here. Remove it, and send another one.');
+  /** The whole text of a prompt that waits, whoever sent it. Throws when it waits no longer. */
+  async waitingText(messageId: string): Promise<string> {
+    const sessionId = this.active?.model.sessionId ?? '';
+    const { items } = await this.#server.call('agent/queue', { sessionId, messageId });
+    const text = items.find((each) => each.messageId === messageId)?.prompt;
+    if (typeof text !== 'string') {
+      throw new Error('This prompt does not wait any longer.');
     }
     return text;
   }
@@ -284,7 +269,7 @@ export class Conversations implements vscode.Disposable {
     const catalog = await this.#server.call('agent/models/list', {});
     this.#models = catalog.models;
     this.#large = catalog.large ?? '';
-    this.#mode = String((catalog as { readonly mode?: unknown }).mode ?? '');
+    this.#mode = catalog.mode ?? '';
     const known = [...this.sessions.values()];
     if (this.#activeId !== undefined && !this.sessions.has(this.#activeId)) {
       known.push(new Session(this.#activeId));
@@ -363,10 +348,4 @@ export class Conversations implements vscode.Disposable {
       each.dispose();
     }
   }
-}
-
-/** As the server tells it, if it does; else as it was sent from here. */
-function wholeOf(item: QueueItem, waiting: WaitingPrompts): string | undefined {
-  const { prompt } = item as QueueItem & { readonly prompt?: unknown };
-  return typeof prompt === 'string' ? prompt : waiting.text(item);
 }

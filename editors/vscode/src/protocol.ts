@@ -484,9 +484,10 @@ export interface ModelEntry {
   supportsImages: boolean;
 }
 
-/** `large` and `small` are the models that would be used now. */
+/** `large` and `small` are the models that would be used now, `mode` the one sessions begin in. */
 export interface ModelsListResult {
   large?: string | null | undefined;
+  mode?: string | null | undefined;
   models: ModelEntry[];
   nextCursor?: string | null | undefined;
   small?: string | null | undefined;
@@ -632,13 +633,14 @@ export interface QuestionRespondParams {
   requestId: string;
 }
 
-/** One prompt that waits. */
+/** One prompt that waits. `prompt` is the whole text, in answers to `agent/queue` as far as there is room. */
 export interface QueueItem {
   acceptedAt: string;
   kind: "queued" | "fold" | (string & {});
   messageId: string;
   position: number;
   preview: string;
+  prompt?: string | null | undefined;
   runId: string | null;
 }
 
@@ -906,7 +908,7 @@ export interface SessionForkParams {
   sessionId: string;
 }
 
-/** A session without its messages. Token counts describe the current context. */
+/** A session without its messages. Token counts describe the current context; `options` from `session/get` alone. */
 export interface SessionInfo {
   completionTokens: number;
   costUsd: number;
@@ -915,6 +917,7 @@ export interface SessionInfo {
   isBusy: boolean;
   messageCount: number;
   model: string | null;
+  options?: ConfigOption[] | null | undefined;
   parentSessionId?: string | null | undefined;
   promptTokens: number;
   queued: number;

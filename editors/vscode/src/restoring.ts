@@ -1,5 +1,5 @@
 /** A session from what the server has stored: the answer of an attach, pages of messages. Pure, like the fold. */
-import type { ConfigOption, SessionAttachResult, SessionInfo, Message as Stored } from './protocol.ts';
+import type { SessionAttachResult, SessionInfo, Message as Stored } from './protocol.ts';
 import { Session } from './session.ts';
 
 type Fields = { readonly [key: string]: unknown };
@@ -57,8 +57,7 @@ export function describe(session: Session, info: SessionInfo | undefined): void 
   }
   const model = session.model;
   model.title = info.title;
-  const { options } = info as SessionInfo & { readonly options?: ConfigOption[] };
-  model.options = options ?? model.options;
+  model.options = info.options ?? model.options;
   model.plan = model.plan.length > 0 ? model.plan : info.todos;
   model.usage ??= {
     usedTokens: info.promptTokens + info.completionTokens,

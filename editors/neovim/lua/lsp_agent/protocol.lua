@@ -420,9 +420,10 @@
 ---@field reasoningEfforts string[]
 ---@field supportsImages boolean
 
----`large` and `small` are the models that would be used now.
+---`large` and `small` are the models that would be used now, `mode` the one sessions begin in.
 ---@class lsp_agent.wire.ModelsListResult
 ---@field large? string
+---@field mode? string
 ---@field models lsp_agent.wire.ModelEntry[]
 ---@field nextCursor? string
 ---@field small? string
@@ -551,13 +552,14 @@
 ---@field content? any
 ---@field requestId string
 
----One prompt that waits.
+---One prompt that waits. `prompt` is the whole text, in answers to `agent/queue` as far as there is room.
 ---@class lsp_agent.wire.QueueItem
 ---@field acceptedAt string
 ---@field kind string
 ---@field messageId string
 ---@field position integer
 ---@field preview string
+---@field prompt? string
 ---@field runId? string
 
 ---`agent/queue`; `op` absent = list.
@@ -792,7 +794,7 @@
 ---@field atMessageId? string
 ---@field sessionId string
 
----A session without its messages. Token counts describe the current context.
+---A session without its messages. Token counts describe the current context; `options` from `session/get` alone.
 ---@class lsp_agent.wire.SessionInfo
 ---@field completionTokens integer
 ---@field costUsd number
@@ -801,6 +803,7 @@
 ---@field isBusy boolean
 ---@field messageCount integer
 ---@field model? string
+---@field options? lsp_agent.wire.ConfigOption[]
 ---@field parentSessionId? string
 ---@field promptTokens integer
 ---@field queued integer
