@@ -6,7 +6,7 @@
  * Usage: keeper SOCKET GRACE_SECONDS COMMAND ARGUMENT…
  */
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer, type Socket } from 'node:net';
 
 const POLL_MS = 20;
@@ -18,6 +18,8 @@ const inner = `${socketPath}.server`;
 const windows = new Set<Socket>();
 let idle: NodeJS.Timeout | undefined;
 let ending = false;
+/** Until a first window has come it is being waited for, however short the grace is. */
+let hadWindow = false;
 
 const server = spawn(command, [...args, '--socket', inner], { stdio: ['pipe', 'ignore', 'inherit'] });
 server.on('error', () => leave(1));
@@ -25,13 +27,14 @@ server.on('exit', (code) => leave(code ?? 1));
 
 const listener = createServer((window) => {
   windows.add(window);
+  hadWindow = true;
   clearTimeout(idle);
   window.on('error', () => window.destroy());
   window.on('close', () => {
     windows.delete(window);
     waitForWindows();
   });
-  whenThere(Date.now() + START_MS, (found) => (found ? join(window) : window.destroy()));
+  join(window, Date.now() + START_MS);
 });
 
 rmSync(socketPath, { force: true });
@@ -43,28 +46,36 @@ listener.listen(socketPath, () => {
 process.on('SIGTERM', end);
 process.on('SIGHUP', () => undefined);
 
-/** Call back once the server listens, or with false when it does not until the deadline. */
-function whenThere(deadline: number, ready: (found: boolean) => void): void {
-  if (existsSync(inner) || ending || Date.now() > deadline) {
-    ready(existsSync(inner) && !ending);
+/** Connect the window with the server, which may not listen yet: its socket is there a moment before it does. */
+function join(window: Socket, deadline: number): void {
+  if (window.destroyed || ending || Date.now() > deadline) {
+    window.destroy();
     return;
   }
-  setTimeout(() => whenThere(deadline, ready), POLL_MS);
-}
-
-function join(window: Socket): void {
   const connection = createConnection(inner);
-  connection.on('error', () => window.destroy());
-  connection.on('close', () => window.destroy());
-  window.on('close', () => connection.destroy());
-  window.pipe(connection);
-  connection.pipe(window);
+  const again = (): void => {
+    setTimeout(() => join(window, deadline), POLL_MS);
+  };
+  connection.once('error', again);
+  connection.once('connect', () => {
+    connection.off('error', again);
+    if (window.destroyed) {
+      connection.destroy();
+      return;
+    }
+    connection.on('error', () => window.destroy());
+    connection.on('close', () => window.destroy());
+    window.on('close', () => connection.destroy());
+    window.pipe(connection);
+    connection.pipe(window);
+  });
 }
 
 function waitForWindows(): void {
   clearTimeout(idle);
   if (windows.size === 0) {
-    idle = setTimeout(end, Number(grace) * 1000);
+    const graceMs = Number(grace) * 1000;
+    idle = setTimeout(end, hadWindow ? graceMs : Math.max(graceMs, START_MS));
   }
 }
 
