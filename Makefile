@@ -86,9 +86,10 @@ hostile: install packages ## 500 runs in which the model is the attacker and the
 bench: install ## ratios against bare pygls in one run
 	@$(PY) -m benchmarks
 
-generate: install ## the checked-in schemas
+generate: install ## the checked-in schemas, and the types of the Neovim plugin
 	@$(PY) -m lsp_agent schema > docs/protocol.schema.json
 	@$(PY) -m lsp_agent config schema > docs/config.schema.json
+	@$(PY) -m tests.editors.lua_types
 
 clean: ## the environment and caches
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache

@@ -41,19 +41,26 @@ SELECT = (
 class PluginNvim(Nvim):
     """Neovim with the plugin on its runtime path.
 
-    `script` is what the scripted provider plays; None = its demonstration.
+    `script` is what the scripted provider plays, None = its demonstration; `config` is added to the server's
+    configuration; `settings` are the plugin's.
     """
 
     def __init__(
-        self, home: Path, workspace: Path, script: Sequence[Mapping[str, Any]] | None, **settings: Any
+        self,
+        home: Path,
+        workspace: Path,
+        script: Sequence[Mapping[str, Any]] | None,
+        *,
+        config: str = "",
+        **settings: Any,
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        config = '[models]\nlarge = "play/scripted"\n\n[providers.play]\ntype = "scripted"\n'
+        written = '[models]\nlarge = "play/scripted"\n\n[providers.play]\ntype = "scripted"\n'
         if script is not None:
             (home / "script.json").write_bytes(orjson.dumps({"turn": list(script)}))
-            config += f'script = "{home}/script.json"\noptions = {{ hold_dir = "{home}/holds" }}\n'
-        config += "\n[agent]\nupdate_interval_ms = 0\n"
-        super().__init__(home, workspace, config=config)
+            written += f'script = "{home}/script.json"\noptions = {{ hold_dir = "{home}/holds" }}\n'
+        written += "\n[agent]\nupdate_interval_ms = 0\n" + config
+        super().__init__(home, workspace, config=written)
         self._settings = settings
 
     def __enter__(self) -> PluginNvim:

@@ -74,6 +74,19 @@ def test_hunks_are_decided_by_the_server_and_a_decision_can_be_taken_back(tmp_pa
         assert (workspace / "a.txt").read_text() == SOURCE
 
 
+def test_the_marks_come_back_when_the_file_is_read_again(tmp_path: Path, workspace: Path) -> None:
+    marks = "return #vim.api.nvim_buf_get_extmarks(0, vim.api.nvim_create_namespace('lsp_agent_changes'), 0, -1, {})"
+    with PluginNvim(tmp_path / "home", workspace, script("a.txt")) as nvim:
+        changed(nvim, workspace)
+        nvim.api.command("write")
+        assert nvim.lua(marks) == 2
+        nvim.api.command("edit")
+        nvim.until(lambda: nvim.lua(marks) == 2)
+        nvim.api.command("Agent accept all")
+        nvim.until(lambda: count(nvim) == 0)
+        assert nvim.lua(marks) == 0
+
+
 def test_what_was_typed_since_stays_and_is_told(tmp_path: Path, workspace: Path) -> None:
     with PluginNvim(tmp_path / "home", workspace, script("a.txt")) as nvim:
         changed(nvim, workspace)

@@ -190,6 +190,29 @@ def test_thinking_and_tool_output_are_folded(tmp_path: Path, workspace: Path) ->
         assert not nvim.api.current.buffer.options["modifiable"]
 
 
+def test_a_fold_that_was_opened_stays_open_while_its_tool_goes_on(tmp_path: Path, workspace: Path) -> None:
+    with PluginNvim(tmp_path / "home", workspace, [TITLE]) as nvim:
+        nvim.open(workspace / "a.py")
+        nvim.lua("require('lsp_agent.chat').here():show('s')")
+        nvim.focus_chat()
+
+        def tool(seq: int, status: str, text: str) -> None:
+            update = {"sessionUpdate": "tool_call_update", "toolCallId": "t", "messageId": "m", "name": "view"}
+            update |= {"status": status, "content": [{"type": "text", "text": text}], "title": f"Step {seq}"}
+            event = {"sessionId": "s", "seq": seq, "update": update}
+            nvim.lua("require('lsp_agent.chat').here():event(...)", event)
+            nvim.until(lambda: f"Step {seq}" in nvim.chat())
+
+        tool(1, "in_progress", "one\ntwo")
+        row = nvim.chat().splitlines().index("  │ one") + 1
+        nvim.until(lambda: nvim.api.funcs.foldclosed(row) == row)
+        nvim.api.command(f"{row}foldopen")
+        tool(2, "in_progress", "one\ntwo\nthree")
+        tool(3, "completed", "one\ntwo\nthree\nfour")
+        assert nvim.chat().splitlines()[row - 1 :] == ["  │ one", "  │ two", "  │ three", "  │ four"]
+        assert nvim.api.funcs.foldclosed(row) == -1
+
+
 def test_an_edit_that_arrives_while_the_user_types_is_still_one_step(tmp_path: Path, workspace: Path) -> None:
     apply = (
         "local c = vim.lsp.get_clients({ name = 'lsp_agent' })[1]; local at = { line = 0, character = 0 }; "
@@ -223,14 +246,16 @@ def test_permission_by_a_menu_when_the_user_prefers_that(tmp_path: Path, workspa
     ]
     with PluginNvim(tmp_path / "home", workspace, script, permission="select") as nvim:
         started(nvim, workspace / "a.py")
-        select = "function(all, o, pick) Asked = { o.prompt, vim.tbl_map(o.format_item, all) } pick(all[1]) end"
-        nvim.lua(f"vim.ui.select = {select}")
+        nvim.choose()
         nvim.api.command("Agent ask translate b.py")
-        done = nvim.until(nvim.completes)[0]
-        assert done["stopReason"] == "end_turn"
-        prompt, names = nvim.lua("return Asked")
+        prompt, names = nvim.shown()[0]
         assert "b.py" in prompt
         assert names[0] == "Allow once"
+        assert len(nvim.until(nvim.pending)) == 1, "closing the menu answers nothing"
+        nvim.choose("Allow once")
+        nvim.api.command("Agent permission")
+        done = nvim.until(nvim.completes)[0]
+        assert done["stopReason"] == "end_turn"
         # b.py is open nowhere: it was written to disk, and its hunk is shown when it is opened
         assert (workspace / "b.py").read_text() == "zwei\n"
         nvim.api.command("wincmd t")

@@ -139,6 +139,9 @@ def test_undo_command_leaves_what_was_typed_since(tmp_path: Path, workspace: Pat
         nvim.api.command("normal! gg")
         nvim.api.command("Agent next")
         assert nvim.api.current.window.cursor[0] == 2
+        nvim.api.command("Agent diff")
+        assert "@@ line 2 @@\n-    return 'helo'\n+    return 'hello'\n" in nvim.text()
+        nvim.api.command("close")
         nvim.api.command("Agent undo")
         nvim.until(lambda: nvim.text() == SOURCE + "# typed since\n")
         nvim.until(lambda: nvim.lua("return require('lsp_agent.changes').count()") == 0)
@@ -169,6 +172,23 @@ def test_a_range_is_attached_as_a_selection(tmp_path: Path, workspace: Path) -> 
         attached = nvim.view()["messages"][0]["attachments"]
         assert [item["type"] for item in attached] == ["selection", "file"]
         assert (attached[0]["startLine"], attached[0]["endLine"]) == (1, 1)
+
+
+def test_a_selection_of_characters_is_attached_as_it_is(tmp_path: Path, workspace: Path) -> None:
+    file = workspace / "greet.py"
+    with PluginNvim(tmp_path / "home", workspace, [TITLE, {"do": [{"text": "I see."}]}]) as nvim:
+        nvim.open(file)
+        nvim.api.input("gg0wve<Esc>")
+        nvim.lua(
+            "Sent = {} local send = require('lsp_agent.sending').ask "
+            "require('lsp_agent.sending').ask = function(c, p, o, a) table.insert(Sent, o) return send(c, p, o, a) end"
+        )
+        nvim.api.command("'<,'>Agent ask What is this?")
+        nvim.until(nvim.completes)
+        attached = nvim.lua("return Sent[1].attachments()")
+        assert [item["type"] for item in attached] == ["selection"]
+        assert attached[0]["range"] == {"start": {"line": 0, "character": 4}, "end": {"line": 0, "character": 9}}
+        assert nvim.view()["messages"][0]["attachments"][0]["type"] == "selection"
 
 
 def test_a_second_prompt_waits_can_be_edited_and_cancelled(tmp_path: Path, workspace: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,36 @@ def test_mcp_servers_are_told_when_there_are_none(tmp_path: Path, workspace: Pat
         nvim.until(lambda: any("no MCP servers" in said for said in nvim.said()))
 
 
+SERVER = """
+import sys
+from mcp.server.mcpserver import MCPServer
+server = MCPServer("clock")
+
+@server.tool()
+def now() -> str:
+    "What time it is."
+    return "noon"
+
+server.run("stdio")
+"""
+
+
+def test_an_mcp_server_is_listed_with_its_state_and_started_again(tmp_path: Path, workspace: Path) -> None:
+    (tmp_path / "clock.py").write_text(SERVER)
+    config = f'\n[mcp.clock]\ncommand = ["{sys.executable}", "{tmp_path / "clock.py"}"]\n'
+    with PluginNvim(tmp_path / "home", workspace, YES, config=config) as nvim:
+        nvim.open(workspace / "a.py")
+        nvim.api.command("Agent ask one")
+        nvim.until(nvim.completes)
+        nvim.choose()
+        nvim.api.command("Agent mcp")
+        assert nvim.shown()[0][1][0].startswith("clock (stdio) ")
+        nvim.choose("clock", "restart")
+        nvim.api.command("Agent mcp")
+        assert nvim.shown(2)[1] == ["clock", ["restart", "login"]]
+        nvim.until(lambda: any(said.startswith("lsp-agent: clock is ") for said in nvim.said()))
+
+
 def test_a_sub_agent_is_seen_in_the_tool_call_it_works_for(tmp_path: Path, workspace: Path) -> None:
     script = [
         TITLE,
@@ -111,6 +142,25 @@ def test_a_sub_agent_is_seen_in_the_tool_call_it_works_for(tmp_path: Path, works
         nvim.until(lambda: "  ╎ It defines first." in nvim.chat())
 
 
+def test_a_sub_agent_is_seen_again_after_a_restart(tmp_path: Path, workspace: Path) -> None:
+    script = [
+        TITLE,
+        {"when": "^begin", "after": "user", "do": [{"tool": "agent", "input": {"prompt": "child: look at a.py"}}]},
+        {"when": "^child", "after": "user", "do": [{"text": "I have looked."}]},
+        {"after": "tool", "times": 0, "do": [{"text": "Done."}]},
+    ]
+    with PluginNvim(tmp_path / "home", workspace, script) as nvim:
+        nvim.open(workspace / "a.py")
+        nvim.api.command("Agent ask begin")
+        nvim.until(nvim.completes)
+    with PluginNvim(tmp_path / "home", workspace, script) as again:
+        again.open(workspace / "a.py")
+        again.api.command("Agent open")
+        again.api.input("<Esc>")
+        chat = again.until(lambda: "  ╎ I have looked." in again.chat() and again.chat())
+        assert chat.index("`agent`") < chat.index("╎ I have looked.") < chat.index("Done.")
+
+
 def test_children_of_children_are_shown_at_the_top(tmp_path: Path, workspace: Path) -> None:
     def event(session: str, seq: int, parent: Mapping[str, str] | None, **update: Any) -> dict[str, Any]:
         return {"sessionId": session, "seq": seq, **({"parent": parent} if parent else {}), "update": update}
@@ -130,3 +180,42 @@ def test_children_of_children_are_shown_at_the_top(tmp_path: Path, workspace: Pa
             events,
         )
         assert found == [["root:t1", "root:t1", "root:t1", "none:"], 2, "grandchild", 1]
+
+
+def test_a_null_is_nothing_wherever_it_comes(tmp_path: Path, workspace: Path) -> None:
+    """Neovim 0.12 hands JSON's nulls on, 0.11 drops them."""
+    hunk = {"hunkId": "h", "range": None, "oldText": "", "newText": "", "state": "accepted", "runId": None}
+    hunk["range"] = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}
+    updates: list[dict[str, Any]] = [
+        {"sessionUpdate": "user_message", "messageId": "m", "content": [{"type": "text", "text": "Hi."}]},
+        {"sessionUpdate": "agent_message", "messageId": "n", "content": [], "model": None, "finish": None},
+        {"sessionUpdate": "plan_update", "entries": [{"content": "a", "status": "in_progress", "activeForm": None}]},
+        {"sessionUpdate": "config_option_update", "options": [{"optionId": "thinking", "name": "T", "value": None}]},
+        {
+            "sessionUpdate": "question_requested",
+            "requestId": "q",
+            "message": "Why?",
+            "description": None,
+            "schema": None,
+        },
+        {"sessionUpdate": "question_resolved", "requestId": "q", "outcome": None, "resolvedBy": None},
+        {"sessionUpdate": "changes_update", "files": [{"uri": "file:///x", "baseVersion": None, "hunks": [hunk]}]},
+        {"sessionUpdate": "tool_call_update", "toolCallId": "t", "messageId": "n", "name": "view", "locations": None},
+        {"sessionUpdate": "session_info_update", "title": None, "todos": None},
+    ]
+    updates[4] |= {"createdAt": "1", "sessionId": "s", "runId": None, "questions": [{"key": "a", "type": "free_text"}]}
+    updates[4]["questions"][0] |= {"text": "Why?", "description": None, "choices": None}
+    with PluginNvim(tmp_path / "home", workspace, YES) as nvim:
+        nvim.open(workspace / "a.py")
+        nvim.lua("require('lsp_agent.chat').here():show('s')")
+        nvim.focus_chat()
+        for seq, update in enumerate(updates, 1):
+            event = {"sessionId": "s", "seq": seq, "runId": None, "parent": None, "update": update}
+            nvim.lua("require('lsp_agent.chat').here():event(...)", event)
+        done = {"sessionId": "s", "seq": 50, "runId": None, "messageId": None, "error": None, "cancelled": False}
+        nvim.lua("require('lsp_agent.chat').here():complete(...)", done | {"stopReason": "max_steps"})
+        chat = nvim.until(lambda: "*max steps*" in nvim.chat() and nvim.chat())
+        assert "⊘ resolved: Why?" in chat
+        assert "- [~] a" in chat
+        assert nvim.lua("return vim.v.errmsg") == ""
+        assert nvim.view()["title"] == ""

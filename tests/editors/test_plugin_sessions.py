@@ -133,6 +133,20 @@ def test_every_sub_command_completes_what_it_takes(nvim: PluginNvim) -> None:
     assert found("1,1Agent! ask look at @a") == ["@a.py"]
 
 
+def test_every_sub_command_may_be_called_bare(nvim: PluginNvim, workspace: Path) -> None:
+    nvim.lua("vim.ui.input = function(_, answer) answer(nil) end")
+    nvim.choose()
+    for name in nvim.api.funcs.getcompletion("Agent ", "cmdline"):
+        if name not in ("new", "restart", "fork"):
+            nvim.api.command(f"Agent {name}")
+            nvim.api.input("<Esc>")
+            nvim.until(lambda: nvim.api.eval("mode()") == "n")
+            nvim.api.command("only")
+            nvim.open(workspace / "a.py")
+    assert nvim.lua("return vim.v.errmsg") == ""
+    assert nvim.view()["title"] == "pears"
+
+
 def test_every_sub_command_without_a_session_says_so_and_breaks_nothing(tmp_path: Path, workspace: Path) -> None:
     with PluginNvim(tmp_path / "home", workspace, YES) as nvim:
         nvim.open(workspace / "a.py")

@@ -74,3 +74,15 @@ def test_the_help_names_every_command_and_setting_and_has_no_broken_tags(tmp_pat
     assert len(tags) == len(set(tags))
     ours = [link for link in re.findall(r"\|(\S+?)\|", text) if link.startswith(("lsp-agent", ":Agent"))]
     assert [link for link in ours if link not in tags] == []
+
+
+@pytest.mark.editor
+def test_nothing_but_the_command_is_loaded_at_the_start(tmp_path: Path) -> None:
+    script = tmp_path / "loaded.lua"
+    script.write_text(
+        "for name in pairs(package.loaded) do if name:match('^lsp_agent') then print(name) end end "
+        "print(vim.fn.exists(':Agent'))"
+    )
+    flags = ["--clean", "--headless", "--cmd", f"set rtp^={PLUGIN}", "-c", f"luafile {script}", "-c", "qa!"]
+    done = subprocess.run([nvim_binary(), *flags], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stderr.split() == ["2"]

@@ -76,19 +76,31 @@ def test_a_command_is_seen_while_it_runs(tmp_path: Path, workspace: Path) -> Non
         nvim.api.command("Agent ask one")
         nvim.until(nvim.pending)
         nvim.api.command("Agent permission allow_once")
-        chat = nvim.until(lambda: "│ row 30" in nvim.chat() and nvim.chat())
+        chat = nvim.until(lambda: "▏ row 30" in nvim.chat() and nvim.chat())
         assert "… 15 lines before" in chat
-        assert "│ row 15\n" not in chat
-        assert "│ row 16\n" in chat
+        assert "▏ row 15\n" not in chat
+        assert "▏ row 16\n" in chat
+        nvim.focus_chat()
+        row = next(number for number, line in enumerate(chat.splitlines(), 1) if "▏ row 30" in line)
+        assert nvim.api.funcs.foldclosed(row) == -1
         nvim.api.command("Agent terminals")
         nvim.until(lambda: nvim.text().startswith("running  for n in"))
         nvim.api.input("<CR>")
         nvim.until(lambda: "row 30" in nvim.text() and nvim.text().startswith("$ for n in"))
         nvim.api.command("close")
+        nvim.api.command("Agent open")
+        nvim.api.input("@term")
+        offered = "return vim.tbl_map(function(i) return i.word end, vim.fn.complete_info({ 'items' }).items)"
+        nvim.until(lambda: any(word.startswith("@terminal:") for word in nvim.lua(offered)))
+        nvim.api.input("<Esc>")
         (workspace / "go").touch()
         nvim.until(nvim.completes)
-        nvim.until(lambda: "│ last" in nvim.chat())
-        assert "│ row 1\n" in nvim.chat(), "the whole of it, once it is over"
+        nvim.until(lambda: "│ row 1\n" in nvim.chat())  # the whole of it, once it is over
+        chat = nvim.chat()
+        assert "│ last" in chat
+        nvim.focus_chat()
+        row = next(number for number, line in enumerate(chat.splitlines(), 1) if "│ last" in line)
+        nvim.until(lambda: nvim.api.funcs.foldclosed(row) > 0)
 
 
 def test_the_run_is_the_progress_of_the_client(tmp_path: Path, workspace: Path) -> None:
@@ -96,7 +108,7 @@ def test_the_run_is_the_progress_of_the_client(tmp_path: Path, workspace: Path) 
     with PluginNvim(tmp_path / "home", workspace, script) as nvim:
         nvim.lua(
             "Kinds = {} vim.api.nvim_create_autocmd('LspProgress', { callback = function(a) "
-            "table.insert(Kinds, { a.match, a.data.params.value.title, a.data.params.value.message }) end })"
+            "local v = a.data.params.value table.insert(Kinds, { v.kind, v.title, v.message }) end })"
         )
         nvim.open(workspace / "a.py")
         nvim.api.command("Agent ask one")
@@ -105,6 +117,7 @@ def test_the_run_is_the_progress_of_the_client(tmp_path: Path, workspace: Path) 
         assert "Agent: writes" in nvim.lua("return vim.lsp.status()")
         nvim.release("half")
         nvim.until(nvim.completes)
+        nvim.until(lambda: nvim.view()["state"] == "idle")
         nvim.until(lambda: nvim.lua("return Kinds")[-1][0] == "end")
         kinds = [kind for kind, *_ in nvim.lua("return Kinds")]
         assert kinds[0] == "begin"
@@ -224,6 +237,7 @@ def test_a_conversation_taken_back_is_shown_as_it_is_now(tmp_path: Path, workspa
             "c:request('agent/checkpoint/list', { sessionId = ... }, function(_, r) Listed = r.checkpoints end)",
             session,
         )
+        assert "full-auto" in nvim.lua("return require('lsp_agent').statusline()"), "chosen before there was a session"
         before = nvim.until(lambda: nvim.lua("return Listed"))
         assert len(nvim.api.funcs.getcompletion("Agent restore ", "cmdline")) == 0
         runs = sorted((point for point in before if point["kind"] == "run"), key=lambda point: point["createdAt"])

@@ -177,6 +177,39 @@ def test_questions_and_the_form(home: Path, workspace: Path) -> None:
         terminal.until("Thank you.")
 
 
+def test_a_command_that_runs_the_plan_and_the_list_of_sessions(home: Path, workspace: Path) -> None:
+    command = "for n in $(seq 20); do echo test $n passed; done; while [ ! -e go ]; do sleep 0.02; done"
+    states = {"Read the shop": "completed", "Correct the discount": "in_progress", "Run the tests": "pending"}
+    plan = [{"content": text, "status": state, "active_form": text} for text, state in states.items()]
+    script = [
+        TITLE,
+        {"after": "user", "do": [{"tool": "todos", "input": {"todos": plan}}]},
+        {"after": "tool", "do": [{"tool": "bash", "input": {"command": command, "description": "run the tests"}}]},
+        {"after": "tool", "do": [{"text": "All pass."}]},
+    ]
+    with editor(home, workspace, script) as terminal:
+        terminal.until("def price")
+        terminal.type(":Agent ask run the tests")
+        terminal.keys("Enter")
+        screen = terminal.until("Reject with a message")
+        assert "while [ ! -e go ]" in screen, "the command as it is"
+        terminal.keys("C-w", "l", "a")
+        screen = terminal.until("▏ test 20 passed")
+        assert "▏ test 5 passed" not in screen
+        assert "plan 1/3" in screen
+        terminal.type("gg")
+        terminal.until("- [~] Correct the discount")
+        terminal.type("G")
+        (workspace / "go").touch()
+        terminal.until("All pass.")
+        terminal.type(":Agent sessions")
+        terminal.keys("Enter")
+        screen = terminal.until("d delete")
+        assert "● " in screen
+        assert "Discount for members (" in screen
+        picture(terminal, "sessions")
+
+
 def test_a_sub_agent_folded_and_open(home: Path, workspace: Path) -> None:
     with editor(home, workspace, SCRIPT) as terminal:
         terminal.until("def price")
@@ -185,7 +218,7 @@ def test_a_sub_agent_folded_and_open(home: Path, workspace: Path) -> None:
         terminal.until("· 1 tool")
         terminal.until(lambda _: (home / "holds/child.held").exists())
         terminal.keys("C-w", "l", "z", "R")
-        terminal.until("Only in shop.py, line 4.")  # the backticks are concealed
+        terminal.until("Only in `shop.py`, line 4.")
         picture(terminal, "subagent")
         (home / "holds/child").touch()
         terminal.until("It is used nowhere else.")

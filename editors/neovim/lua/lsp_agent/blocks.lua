@@ -11,6 +11,7 @@ local MAX_CHILD_LINES = 200
 local RUNNING_LINES = 15
 M.THOUGHT_PREFIX = '  ┊ '
 M.OUTPUT_PREFIX = '  │ '
+M.RUNNING_PREFIX = '  ▏ ' -- of a command that runs: it is not folded
 M.CHILD_PREFIX = '  ╎ '
 
 local MARKS = {
@@ -42,7 +43,7 @@ local function place(attachment)
   if attachment.startLine then
     name = ('%s:%d-%d'):format(name, attachment.startLine + 1, (attachment.endLine or attachment.startLine) + 1)
   end
-  return attachment.version and ('%s (version %d)'):format(name, attachment.version) or name
+  return name
 end
 
 ---Who speaks; of the user also what they said.
@@ -94,7 +95,7 @@ local function ending(lines)
     return lines
   end
   local last = vim.list_slice(lines, #lines - RUNNING_LINES + 1)
-  table.insert(last, 1, ('%s… %d lines before'):format(M.OUTPUT_PREFIX, #lines - RUNNING_LINES))
+  table.insert(last, 1, ('%s… %d lines before'):format(M.RUNNING_PREFIX, #lines - RUNNING_LINES))
   return last
 end
 
@@ -145,7 +146,7 @@ function M.tool(tool, children_of)
   end
   local output = fold.output(tool)
   if output ~= '' and tool.terminal then
-    vim.list_extend(lines, ending(lines_of((output:gsub('\n$', '')), M.OUTPUT_PREFIX)))
+    vim.list_extend(lines, ending(lines_of((output:gsub('\n$', '')), M.RUNNING_PREFIX)))
   elseif output ~= '' then
     extend(lines, lines_of(output, M.OUTPUT_PREFIX), MAX_OUTPUT_LINES)
   end

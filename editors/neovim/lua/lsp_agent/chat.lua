@@ -201,6 +201,7 @@ function Chat:join(session_id, options, done)
       self:show(session_id)
     end
     self:read_on(session_id, vim.tbl_get(result, 'snapshot', 'nextCursor'))
+    self:join_children(session_id)
     if config.get().signs then
       require('lsp_agent.changes').load(self, session_id)
     end
@@ -217,6 +218,27 @@ function Chat:join(session_id, options, done)
     end
     return done and done()
   end)
+end
+
+---Sub-agents are sessions of their own: what they have done so far is asked of each.
+---@param session_id string
+function Chat:join_children(session_id)
+  for _, place in ipairs(restoring.children_of(self.sessions[session_id])) do
+    local known = self.children[place.sessionId]
+    local after = known and known.session.seq or 0
+    self:request('agent/session/attach', { sessionId = place.sessionId, afterSeq = after }, function(result)
+      local held = self.sessions[session_id] and self.sessions[session_id].tools[place.toolCallId]
+      if not held then
+        return
+      end
+      local child = restoring.attached(known and known.session or fold.new(place.sessionId), result)
+      local parent = { sessionId = session_id, toolCallId = place.toolCallId }
+      self.children[place.sessionId] = { session = child, parent = parent }
+      if session_id == self.current then
+        self.view:take({ op = 'tool', id = held.message.id, tool = held.tool.id })
+      end
+    end, function() end) -- a call that never began has none
+  end
 end
 
 ---A session there is no more.

@@ -1,5 +1,5 @@
--- The life of a chat's server: started when it is needed, greeted, missed, started again. What waits for it meanwhile is
--- done once it is there, or given back when it will not come.
+-- The life of a chat's server: started when it is needed, greeted, missed, started again. What waits for it meanwhile
+-- is done once it is there, or given back when it will not come.
 
 local config = require('lsp_agent.config')
 local errors = require('lsp_agent.errors')

@@ -31,17 +31,16 @@ function M.winbar(root)
   if chat.editing then
     return ' a waiting prompt · <CR> puts it back'
   end
-  local session = chat:session()
-  local parts = { ' <CR> send' }
-  if session and session.active_run and config.get().keys.steer ~= '' then
-    parts[2] = config.get().keys.steer .. ' into the turn'
+  local session, steer = chat:session(), config.get().keys.steer
+  local said = ' <CR> send · @ mention · / command'
+  if session and session.active_run and steer ~= '' then
+    said = (' <CR> send · %s into the turn'):format(steer)
   end
-  vim.list_extend(parts, { '@ mention', '/ command' })
   local bufnr = config.get().attach_buffer and require('lsp_agent.editor').file(root) or nil
   local name = bufnr and vim.fs.basename(vim.api.nvim_buf_get_name(bufnr)) or nil
   local along = name and ('%%=+ %s%s '):format(name:gsub('%%', '%%%%'), vim.bo[bufnr].modified and ' (unsaved)' or '')
     or ''
-  return table.concat(parts, ' · ') .. along
+  return said .. along
 end
 
 ---Send what is written: a prompt, or a command that begins with `/`.

@@ -89,4 +89,22 @@ function M.attached(session, result)
   return session
 end
 
+local SUB_AGENTS = { agent = true, agentic_fetch = true }
+local MAX_CHILDREN = 20
+
+---The sub-agents a session has had, the last ones, by the names the server gives them: `MESSAGE$$CALL`.
+---@param session lsp_agent.Session
+---@return { sessionId: string, toolCallId: string }[]
+function M.children_of(session)
+  local found = {}
+  for _, message in ipairs(session.order) do
+    for _, tool in ipairs(message.tools) do
+      if SUB_AGENTS[tool.name] and #tool.id <= 100 and tool.id:match('^[%w_.:-]+$') then
+        found[#found + 1] = { sessionId = ('%s$$%s'):format(message.id, tool.id), toolCallId = tool.id }
+      end
+    end
+  end
+  return vim.list_slice(found, math.max(#found - MAX_CHILDREN + 1, 1))
+end
+
 return M

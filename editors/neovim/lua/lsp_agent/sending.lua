@@ -24,6 +24,19 @@ local function give_back(chat, prompt)
   require('lsp_agent.input').give_back(chat, prompt)
 end
 
+---What was chosen before there was a session counts for all of it, not for its first run alone.
+---@param chat lsp_agent.Chat
+local function settle(chat)
+  local chosen = chat.next_options
+  chat.next_options = {}
+  for name, option_id in pairs({ mode = 'mode', model = 'model.large' }) do
+    if chosen[name] then
+      local params = { sessionId = chat.current, optionId = option_id, value = chosen[name] }
+      chat:request('agent/session/configure', params)
+    end
+  end
+end
+
 ---@param chat lsp_agent.Chat
 ---@param run_id string
 local function deliver(chat, run_id)
@@ -35,6 +48,7 @@ local function deliver(chat, run_id)
     end
     if result.sessionId ~= chat.current and not sent.params.sessionId then
       chat:show(result.sessionId)
+      settle(chat)
     end
     return sent.accepted and sent.accepted(result)
   end, function(err)
@@ -78,7 +92,8 @@ function M.ask(chat, prompt, options, accepted)
   end)
 end
 
----Put a prompt into the running turn: the model sees it with its next request. When nothing runs it is a turn of its own.
+---Put a prompt into the running turn: the model sees it with its next request. When nothing runs it is a turn of its
+---own.
 ---@param chat lsp_agent.Chat
 ---@param prompt string
 ---@param options lsp_agent.AskOptions?

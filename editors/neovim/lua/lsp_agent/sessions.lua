@@ -1,4 +1,5 @@
--- What is done with a session: begin, show, rename, fork, export, delete, compact; and its options, mode, model, thinking.
+-- What is done with a session: begin, show, rename, fork, export, delete, compact; and its options: mode, model,
+-- thinking.
 
 local M = {}
 

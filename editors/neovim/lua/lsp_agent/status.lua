@@ -77,7 +77,7 @@ function M.line()
     parts[#parts + 1] = ('%d queued'):format(session.queue.count)
   end
   local done, all = M.plan(session)
-  if all > done then
+  if all > done and session.state ~= 'idle' then
     parts[#parts + 1] = ('plan %d/%d'):format(done, all)
   end
   local mode = M.option(session, 'mode')

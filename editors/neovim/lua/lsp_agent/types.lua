@@ -1,5 +1,6 @@
 ---@meta
--- Annotations only: what the fold makes of what travels on the wire (protocol.lua, generated). Nothing here is ever run.
+-- Annotations only, nothing here is ever run: what the fold makes of what travels on the wire. That is in protocol.lua,
+-- which is generated.
 
 ---@alias lsp_agent.Json table<string, any>
 
@@ -125,7 +126,7 @@
 ---@field restore boolean Attach to the workspace's last session on start. Default true
 ---@field permission string Where a question is asked: `chat` (keys) or `select` (vim.ui.select). Default chat
 ---@field question string Where anything else is asked: `chat` (keys and a form) or `select` (vim.ui). Default chat
----@field sessions string How `:Agent sessions` shows them: `list` (a buffer with keys) or `select` (vim.ui). Default list
+---@field sessions string Where `:Agent sessions` shows them: `list` (keys) or `select` (vim.ui.select). Default list
 ---@field push_selection boolean Tell the server cursor and selection. Default true
 ---@field push_diagnostics boolean Tell the server what other language servers report. Default true
 ---@field selection_debounce_ms integer Milliseconds without movement before a selection is sent. Default 120

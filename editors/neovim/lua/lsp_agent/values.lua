@@ -1,4 +1,4 @@
--- Updates that replace one value of a session: plan, usage, queue, options, its title, notices. Pure, a part of the fold.
+-- Updates that replace one value of a session: plan, usage, queue, options, its title, notices. Pure, part of the fold.
 
 local M = {}
 

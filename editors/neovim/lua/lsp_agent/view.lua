@@ -112,6 +112,9 @@ function View:take(effect)
   if not key or not self:is_there() then
     return
   end
+  if (effect.op == 'permission' or effect.op == 'question') and effect.value.requestId then
+    self.asked[effect.id] = effect.value.title or effect.value.message -- its answer may come before it is written
+  end
   local held = self.todo_by_key[key]
   if not held then
     held = { key = key, effect = effect, pieces = effect.append and {} or nil, whole = not effect.append }
@@ -227,6 +230,27 @@ function View:at_cursor(op)
   end
 end
 
+---Write lines over others, but only those that are different: a fold that the user opened stays open.
+---@param bufnr integer
+---@param row integer
+---@param count integer
+---@param lines string[]
+local function replace(bufnr, row, count, lines)
+  local old = vim.api.nvim_buf_get_lines(bufnr, row, row + count, false)
+  local same, least = 0, math.min(#old, #lines)
+  while same < least and old[same + 1] == lines[same + 1] do
+    same = same + 1
+  end
+  local behind = 0
+  while behind < least - same and old[#old - behind] == lines[#lines - behind] do
+    behind = behind + 1
+  end
+  if same < #old or same < #lines then
+    local changed = vim.list_slice(lines, same + 1, #lines - behind)
+    vim.api.nvim_buf_set_lines(bufnr, row + same, row + #old - behind, false, changed)
+  end
+end
+
 ---Write a block anew, or for the first time.
 ---@param key string
 ---@param effect lsp_agent.Effect
@@ -245,7 +269,7 @@ function View:put(key, effect)
   local row
   if block then
     row = self:row(block)
-    vim.api.nvim_buf_set_lines(self.bufnr, row, row + block.count, false, lines)
+    replace(self.bufnr, row, block.count, lines)
   else
     local _, owner = key_of(self, effect)
     block = { key = key, owner = owner or key, mark = 0, count = 0 }

@@ -47,8 +47,7 @@ local function dress(window)
     foldminlines = 0,
     foldenable = true,
     winfixwidth = true,
-    conceallevel = 2,
-    concealcursor = 'nc',
+    conceallevel = 0, -- what a command or a file is called must be seen as it is, brackets and all
     fillchars = 'fold: ',
     statusline = "%{%v:lua.require'lsp_agent'.statusline()%}",
   }

@@ -84,7 +84,7 @@ function M.mcp(chat)
   chat:when_ready(function()
     chat:request('agent/mcp/list', { limit = 200 }, function(result)
       if #result.servers == 0 then
-        return vim.notify('lsp-agent: no MCP servers are configured')
+        return vim.notify('lsp-agent: no MCP servers are configured, or none before the first prompt')
       end
       local options = { prompt = 'MCP server', kind = 'lsp_agent_mcp', format_item = server_line }
       vim.ui.select(result.servers, options, function(server)
