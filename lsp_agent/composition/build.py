@@ -16,7 +16,6 @@ from lsp_agent.composition.settled import Settled
 from lsp_agent.composition.world import World
 from lsp_agent.server.core import Core
 from lsp_agent.server.editor import ConnectedEditors
-from lsp_agent.server.handlers import load_all
 from lsp_agent.server.negotiation import Negotiated
 from lsp_agent.store.sqlite import SqliteStore
 from lsp_agent.subagents.desk import sweep_left_overs
@@ -41,7 +40,7 @@ async def build_core(
         notices=(*store.notices, *settled.news()),
         default_mode=settled.config.permissions.mode,
     )
-    await asyncio.gather(core.approvals.load(), asyncio.to_thread(load_all), sweep_left_overs(rooms.research_directory))
+    await asyncio.gather(core.approvals.load(), sweep_left_overs(rooms.research_directory))
     await core.agent.recover()
     rooms.mcp.follow()
     return core

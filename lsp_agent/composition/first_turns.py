@@ -34,9 +34,10 @@ class FirstTurns:
         return await self._turns(run, control)
 
     async def _prepare(self, run: Run) -> None:
-        await self._rooms.refresh()
+        has_changed, _ = await asyncio.gather(self._rooms.refresh(), self._rooms.subagents.refresh())
+        if has_changed:  # it may have switched a sub-agent off, or made a folder one that is obeyed
+            await self._rooms.subagents.refresh()
         self._rooms.mcp.follow()
-        await self._rooms.subagents.refresh()
         for text in self._settled.news():
             self._notice(run, "warning", "configuration", text)
         await self._providers.prepare()

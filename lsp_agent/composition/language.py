@@ -1,73 +1,60 @@
-"""Language servers as tools, and what they say of an edit."""
+"""Language servers as tools, and what they say of an edit: offered at once, made when first used."""
 
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from lsp_agent.clock import SystemClock
+from lsp_agent.composition.late_tools import LateTool, late_tools
 from lsp_agent.composition.settled import Settled
-from lsp_agent.config.paths import state_home
-from lsp_agent.language.own import OwnServers
-from lsp_agent.language.service import LanguageService
-from lsp_agent.language.tools import language_tools
-from lsp_agent.language.walls import sandbox_walls
-from lsp_agent.language.watch import DiagnosticsWatch
-from lsp_agent.language.wrapping import with_diagnostics, with_warming
-from lsp_agent.policy.protected import is_protected, is_secret
+from lsp_agent.domain.late import Late
+from lsp_agent.language.faces import FACES
 from lsp_agent.ports.tools import Tool
-from lsp_agent.server.documents import OpenDocuments
 from lsp_agent.server.editor import ConnectedEditors
-from lsp_agent.server.editor_lsp import ConnectedLanguage
 from lsp_agent.shell.sandbox import Sandbox
-from lsp_agent.shell.spawner import Spawner
 from lsp_agent.workspace.overlay import OverlayWorkspace
+
+if TYPE_CHECKING:  # what is made late
+    from lsp_agent.composition.language_making import MadeLanguage
 
 EDITING = frozenset({"edit", "multiedit", "write"})
 
 
-@dataclass(frozen=True, slots=True)
 class Language:
     """What the editor's language servers, ours, and the syntax tree know."""
 
-    service: LanguageService
-    watch: DiagnosticsWatch
-    tools: Sequence[Tool]
+    def __init__(self, make: "Callable[[], MadeLanguage]") -> None:
+        self._late = Late(make)
+        self.tools = late_tools(FACES, lambda: self._late().tools)
 
     def wrap(self, tool: Tool) -> Tool:
         """An editing tool tells what its edit did to the diagnostics; viewing a file starts a server for it."""
         if tool.spec.name in EDITING:
-            return with_diagnostics(tool, self.watch)
-        return with_warming(tool, self.watch) if tool.spec.name == "view" else tool
+            return LateTool(tool, lambda: self._late().with_diagnostics(tool))
+        return LateTool(tool, lambda: self._late().with_warming(tool)) if tool.spec.name == "view" else tool
+
+    def pending_notes(self, session_id: str) -> str:
+        """`DiagnosticsWatch.pending_notes`."""
+        return made.watch.pending_notes(session_id) if (made := self._late.made) is not None else ""
+
+    async def leave_untrusted(self) -> None:
+        """`OwnServers.leave_untrusted`."""
+        if (made := self._late.made) is not None:
+            await made.service.own.leave_untrusted()
 
     async def close(self) -> None:
         """End servers of ours. Bounded, may be called twice."""
-        await self.watch.close()
-        await self.service.close()
+        if (made := self._late.made) is not None:
+            await made.close()
 
 
 def language(
     settled: Settled, editors: ConnectedEditors, workspace: OverlayWorkspace, sandbox: Sandbox, clock: SystemClock
 ) -> Language:
-    """Starts nothing."""
+    """Starts and imports nothing."""
 
-    def roots() -> Sequence[Path]:
-        return workspace.roots
+    def make() -> "MadeLanguage":
+        from lsp_agent.composition.language_making import make_language
 
-    walls = sandbox_walls(
-        sandbox,
-        roots=roots,
-        home=Path.home(),
-        hide=(settled.directory, state_home(os.environ), settled.config_dir),
-        is_protected=is_protected,
-        is_secret=is_secret,
-    )
-    own = OwnServers(
-        spawner=Spawner(), clock=clock, environ=os.environ, roots=roots, trusted=settled.trust.trusts, walls=walls
-    )
-    withhold: Callable[[Path], bool] = lambda path: settled.rules.withholds(path, settled.roots)  # noqa: E731
-    service = LanguageService(
-        ConnectedLanguage(lambda: editors.connections, reports=OpenDocuments.reports), own, workspace, withhold=withhold
-    )
-    watch = DiagnosticsWatch(service)
-    return Language(service, watch, language_tools(service, watch, settled.rules.decide))
+        return make_language(settled, editors, workspace, sandbox, clock)
+
+    return Language(make)

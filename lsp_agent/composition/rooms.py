@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,22 @@ from lsp_agent.agent.sessions import Sessions
 from lsp_agent.changes.service import Changes
 from lsp_agent.clock import SystemClock
 from lsp_agent.composition.discretion import DiscreetEvents, Secrets
+from lsp_agent.composition.hooks import user_hooks
 from lsp_agent.composition.language import language
+from lsp_agent.composition.late_tools import LateTool
+from lsp_agent.composition.local import local_engines
 from lsp_agent.composition.mcp import mcp_servers
-from lsp_agent.composition.settings import editor_facts, engine_settings, provider_settings, turn_limits
+from lsp_agent.composition.settings import editor_facts, provider_settings, turn_limits
 from lsp_agent.composition.settled import Settled
 from lsp_agent.composition.shell import shell_jobs
+from lsp_agent.composition.web import command_outlets, web
 from lsp_agent.config.paths import common_state, state_home
 from lsp_agent.context.assembly import ContextSettings, ContextWorld, WorkspaceContext
 from lsp_agent.domain.run import Run
 from lsp_agent.domain.session import Session
-from lsp_agent.hooks.process import HookProcesses
-from lsp_agent.hooks.runner import UserHooks
-from lsp_agent.local.engine import LocalEngines
 from lsp_agent.policy.protected import is_secret
 from lsp_agent.policy.shell import judge
+from lsp_agent.ports.approver import PermissionAsk
 from lsp_agent.ports.tools import Tool
 from lsp_agent.providers.oauth import LoginDue
 from lsp_agent.providers.oauth_services import login_services
@@ -50,33 +53,17 @@ from lsp_agent.subagents.library import Library
 from lsp_agent.subagents.running import Runner
 from lsp_agent.tools.question import AskUser
 from lsp_agent.tools.registry import BuiltinTools, shell_tools
-from lsp_agent.trust.delayed import warning
-from lsp_agent.web.asking import Web as Shared
-from lsp_agent.web.command_outlet import CommandOutlets
-from lsp_agent.web.guard import Guard
-from lsp_agent.web.offered import make_web, research_tools, web_tools
-from lsp_agent.web.web_search import SEARCH_URL, Pace
 from lsp_agent.workspace.lines import LineIndex
 from lsp_agent.workspace.outside import OutsideFiles
 from lsp_agent.workspace.overlay import OverlayWorkspace
 from lsp_agent.workspace.roots import Roots
 
 
-class Web:
-    """The tools of the web; one pace for everybody who searches."""
+def _warning(ask: PermissionAsk) -> str | None:
+    """`trust.delayed.warning`, imported when something is asked."""
+    from lsp_agent.trust.delayed import warning
 
-    def __init__(self, shared: Shared, search_url: str) -> None:
-        self._shared = shared
-        self._search_url = search_url
-        self._pace = Pace()
-
-    def tools(self) -> list[Tool]:
-        """Those of the coding agent."""
-        return web_tools(self._shared, search_url=self._search_url, pace=self._pace)
-
-    def research(self, directory: Path) -> list[Tool]:
-        """Those of a sub-agent that reads pages; `directory` takes the long ones."""
-        return research_tools(self._shared, directory, search_url=self._search_url, pace=self._pace)
+    return warning(ask)
 
 
 class LiveModes:
@@ -119,13 +106,13 @@ class Rooms:
             events=hub,
             clock=clock,
             decide=settled.rules.decide,
-            warn=warning,
+            warn=_warning,
             roots=lambda: settled.roots.paths,
             attention=attention,
         )
         self.questions = Questions(events=hub, clock=clock, attention=attention)
         self.jobs = self._make_jobs()
-        self.hooks = self._make_hooks()
+        self.hooks = user_hooks(settled, clock)
         self.mcp = mcp_servers(
             settled, jobs=self.jobs, hub=hub, editors=ground.editors, clock=clock, keep_secret=self._secrets.keep
         )
@@ -138,18 +125,20 @@ class Rooms:
         self.changes = Changes(
             store=ground.store, events=hub, clock=clock, workspace=self.workspace, is_secret=is_secret
         )
-        self._web = self._make_web()
+        self._web = web(settled, self._secrets.values)
         self.research_directory = settled.directory / "research"
         self.subagents = self._make_subagents()
         self.services = self._make_services()
 
-    async def refresh(self) -> None:
-        """Read the settings again if they changed. What runs for a folder that is trusted no longer ends then."""
+    async def refresh(self) -> bool:
+        """Read the settings again if they changed, and say whether they did. What runs for a folder that is trusted no
+        longer ends then."""
         live = self.ground.settled.live
         before = live.current
         await live.refresh()
         if live.current is not before:
-            await asyncio.gather(self.mcp.servers.leave_untrusted(), self.language.service.own.leave_untrusted())
+            await asyncio.gather(self.mcp.leave_untrusted(), self.language.leave_untrusted())
+        return live.current is not before
 
     def _make_providers(self) -> ProviderRegistry:
         settled, home = self.ground.settled, common_state(os.environ)
@@ -166,7 +155,7 @@ class Rooms:
             prices=Prices(home / "prices.json"),
             logins=logins,
             on_login_due=self._say_login_due,
-            engines=LocalEngines(Spawner(), os.environ, lambda: engine_settings(settled.config)),
+            engines=local_engines(settled),
         )
 
     def _say_login_due(self, error: LoginDue) -> None:
@@ -184,18 +173,7 @@ class Rooms:
             clock=self.ground.clock,
             hide=(settled.directory, state_home(os.environ), settled.config_dir),
             tier=settled.config.sandbox.tier,
-            outlets=CommandOutlets(
-                Guard(deny=settled.config.web.deny_domains), domains=lambda: settled.config.sandbox.network_domains
-            ),
-        )
-
-    def _make_hooks(self) -> UserHooks:
-        settled = self.ground.settled
-        return UserHooks(
-            processes=HookProcesses(Spawner(), self.ground.clock),
-            hooks=lambda: settled.hook_book.current.hooks,
-            roots=lambda: settled.roots.paths,
-            environ=os.environ,  # the user's own commands: a guard of theirs works in every folder, trusted or not
+            outlets=command_outlets(settled),
         )
 
     def _make_context(self) -> WorkspaceContext:
@@ -216,21 +194,13 @@ class Rooms:
                 settings=lambda: ContextSettings(
                     settled.config.context.paths, settled.config.context.max_tokens, settled.config.skills.disabled
                 ),
-                instructions=self.mcp.servers.instructions,
-                prompts=self.mcp.servers,
+                instructions=self.mcp.instructions,
+                prompts=self.mcp,
                 last_run=self._last_changes.of,
                 terminals=lambda session_id: self.jobs.terminals(session_id)["terminals"],
+                in_thread=settled.looks,
             )
         )
-
-    def _make_web(self) -> Web:
-        settled = self.ground.settled
-        guard = Guard()
-        settled.follow(lambda _config: guard.forbid(settled.rules.forbidden_hosts))
-        web = make_web(
-            spawner=Spawner(), directory=settled.directory / "web", secrets=self._secrets.values, guard=guard
-        )
-        return Web(web, settled.config.web.search_url or SEARCH_URL)
 
     def _make_subagents(self) -> Subagents:
         settled = self.ground.settled
@@ -240,6 +210,7 @@ class Rooms:
             roots=lambda: settled.roots.paths,
             admits=settled.trust.admits,
             disabled=lambda: settled.config.agents.disabled,
+            in_thread=settled.looks,
         )
         subagents = Subagents(runner, library)
         subagents.offer_research(
@@ -263,7 +234,10 @@ class Rooms:
             return self.ground.settled.config.checkpoints.enabled
 
         tools = shell_tools(self.jobs, judge, allows=self.approvals.allows)
-        return [self.changes.guard(tool, may_change) if tool.spec.name == "bash" else tool for tool in tools]
+        return [
+            LateTool(tool, partial(self.changes.guard, tool, may_change)) if tool.spec.name == "bash" else tool
+            for tool in tools
+        ]
 
     async def _context_of(self, run: Run) -> Sequence[str]:
         """More blocks of the system prompt: rules, skills, MCP, git, and what the user said of changes."""
@@ -271,7 +245,7 @@ class Rooms:
 
     def _notes_of(self, session_id: str) -> str:
         """What became known since the model was last told: rules of folders it entered, diagnostics that came late."""
-        notes = (self.context.turn.notes(session_id), self.language.watch.pending_notes(session_id))
+        notes = (self.context.turn.notes(session_id), self.language.pending_notes(session_id))
         return "\n\n".join([note for note in notes if note])
 
     def _make_services(self) -> TurnServices:
@@ -282,11 +256,11 @@ class Rooms:
             more=[
                 *self._shell_tools(),
                 AskUser(self.questions),
-                *self._web.tools(),
+                *self._web.tools,
                 *map(self.context.wrap, self.language.tools),
             ],
             wrap=lambda tool: self.context.wrap(self.language.wrap(tool)),
-            changing=lambda: [*self.mcp.servers.tools(), *self.subagents.tools()],
+            changing=lambda: [*self.mcp.tools(), *self.subagents.tools()],
             is_open=self.context.skills.is_skill_path,
         )
         return TurnServices(

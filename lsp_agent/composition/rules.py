@@ -5,7 +5,6 @@ from pathlib import Path
 from lsp_agent.config.sections import Config
 from lsp_agent.policy.rules import Effect, Policy, Verdict, parse_rule
 from lsp_agent.ports.approver import PermissionAsk
-from lsp_agent.trust.remote_references import remote_references_of
 from lsp_agent.web.guard import Domains, readable
 from lsp_agent.web.urls import UrlRefused, parse_url
 from lsp_agent.workspace.roots import Roots
@@ -40,7 +39,7 @@ class Rules:
     def decide(self, ask: PermissionAsk, mode: str, shown: str | None, granted: bool | None) -> Verdict:
         """See `Policy.decide_ask`."""
         verdict = self._policy.decide_ask(ask, mode, shown, granted)
-        if verdict.effect is Effect.ALLOW and remote_references_of(ask):
+        if verdict.effect is Effect.ALLOW and _loads_something(ask):
             return Verdict(Effect.ASK, "Opening this file makes an editor load something.", once_only=True)
         if verdict.effect is Effect.ASK and ask.tool in _PAGES and self._is_open(str(ask.subject.get("url") or "")):
             return Verdict(Effect.ALLOW, "The configuration allows this host.")
@@ -56,6 +55,13 @@ class Rules:
         """Whether a search must leave out this file's text."""
         root = roots.containing(path)
         return self._policy.withholds(path.as_posix(), path.relative_to(root).as_posix() if root is not None else None)
+
+
+def _loads_something(ask: PermissionAsk) -> bool:
+    """Whether the edit makes an editor load something from elsewhere; imported when something is asked."""
+    from lsp_agent.trust.remote_references import remote_references_of
+
+    return bool(remote_references_of(ask))
 
 
 def _is_rule(text: str) -> bool:

@@ -2,13 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lsp_agent.agent.services import TurnLimits
 from lsp_agent.config.paths import config_file
 from lsp_agent.config.sections import Config, ProviderSection
-from lsp_agent.local.engine import EngineSettings
 from lsp_agent.providers.settings import ProviderSettings, ProvidersSettings
 from lsp_agent.server.negotiation import Negotiated
+
+if TYPE_CHECKING:
+    from lsp_agent.local.engine import EngineSettings
 
 
 def turn_limits(config: Config) -> TurnLimits:
@@ -29,8 +32,10 @@ def turn_limits(config: Config) -> TurnLimits:
     )
 
 
-def engine_settings(config: Config) -> EngineSettings:
-    """The configuration's embedded engine in the engine's own terms."""
+def engine_settings(config: Config) -> "EngineSettings":
+    """The configuration's embedded engine in the engine's own terms; imports the engine."""
+    from lsp_agent.local.engine import EngineSettings
+
     return EngineSettings(config.local.model or "", config.local.threads, config.local.context_window)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lsp_agent.clock import SystemClock
+from lsp_agent.composition.looks import Looks
 from lsp_agent.composition.rules import Rules
 from lsp_agent.config.live import LiveConfig
 from lsp_agent.config.load import load_config
@@ -31,6 +32,8 @@ class Settled:
         self._told: set[str] = set()
         self._followers: list[Callable[[Config], None]] = []
         self.hook_book = HookBook(Path.home(), lambda: self.roots.paths)
+        self.looks = Looks()
+        """Short looks at the disk, for whoever takes them at the beginning of a turn."""
         self.live = LiveConfig(
             lambda last_good: load_config(
                 os.environ,
@@ -42,6 +45,7 @@ class Settled:
                 watch=(self.trust.path,),
             ),
             self._follow,
+            in_thread=self.looks,
         )
         self._follow(self.live.current)
 

@@ -10,6 +10,7 @@ from lsp_agent.agent.sessions import Sessions, SessionWorld
 from lsp_agent.agent.turn import TurnRunner
 from lsp_agent.composition.closing import end_all
 from lsp_agent.composition.first_turns import FirstTurns
+from lsp_agent.composition.idle import import_when_idle
 from lsp_agent.composition.rooms import Rooms
 from lsp_agent.domain.errors import ProviderError
 from lsp_agent.domain.model import Model
@@ -73,6 +74,7 @@ class World:
             tools=rooms.services.tools,
             close=self._close,
             preload=self._preload,
+            load_rest=self._load_rest,
             change_folders=self._change_folders,
             jobs=rooms.jobs,
             trust=TrustService(settled.trust, roots=lambda: self._roots.paths, on_change=self._settings_changed),
@@ -87,6 +89,9 @@ class World:
 
     async def _preload(self) -> None:
         await asyncio.gather(self._rooms.context.git.warm(), self._rooms.providers.preload())
+
+    async def _load_rest(self) -> None:
+        await import_when_idle(lambda: bool(self._agent.status()["busy"]))
 
     def _change_folders(self, added: Sequence[str], removed: Sequence[str]) -> None:
         self._roots.change(added, removed)

@@ -5,9 +5,11 @@ Whoever needs a value asks `current` when a turn begins. An invalid file leaves 
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from lsp_agent.config.load import is_stale
 from lsp_agent.config.sections import Config
+from lsp_agent.ports.threads import InThread
 
 Load = Callable[[Config | None], Config]
 """Reads every source again; gets the configuration in force, for what is invalid now."""
@@ -16,8 +18,11 @@ Load = Callable[[Config | None], Config]
 class LiveConfig:
     """Holds the configuration in force. `on_change` is called on the loop after each reload."""
 
-    def __init__(self, load: Load, on_change: Callable[[Config], None]) -> None:
+    def __init__(
+        self, load: Load, on_change: Callable[[Config], None], *, in_thread: InThread = asyncio.to_thread
+    ) -> None:
         self._load = load
+        self._in_thread = in_thread
         self._on_change = on_change
         self._told: set[str] = set()
         self._reading = asyncio.Lock()
@@ -36,6 +41,6 @@ class LiveConfig:
     async def refresh(self) -> None:
         """Read again when a file is not what it was. Two small files are read, in a thread."""
         async with self._reading:
-            if await asyncio.to_thread(is_stale, self.current):
+            if await self._in_thread(partial(is_stale, self.current)):
                 self.current = await asyncio.to_thread(self._load, self.current)
                 self._on_change(self.current)

@@ -24,6 +24,7 @@ from lsp_agent.domain.errors import WorkspaceError
 from lsp_agent.domain.run import Run
 from lsp_agent.ports.clock import Clock
 from lsp_agent.ports.events import Events, Update
+from lsp_agent.ports.threads import InThread
 from lsp_agent.ports.workspace import Workspace
 from lsp_agent.untrusted import clean, fence
 
@@ -97,7 +98,9 @@ class TurnContext:
         focus: Callable[[], Sequence[Path]] = lambda: (),
         instructions: Instructions = no_instructions,
         bound_s: float = BOUND_S,
+        in_thread: InThread = asyncio.to_thread,
     ) -> None:
+        self._in_thread = in_thread
         self._workspace = workspace
         self._rules = rules
         self._skills = skills
@@ -218,7 +221,7 @@ class TurnContext:
 
     async def _git_states(self, memory: _Memory) -> list[GitState]:
         now = self._clock.monotonic_s()
-        mark = await asyncio.to_thread(self._git.fingerprint)
+        mark = await self._in_thread(self._git.fingerprint)
         is_warm = memory.git is not None and now - memory.seen_s < WARM_S and mark == memory.mark
         memory.seen_s = now
         if not is_warm or memory.git is None:

@@ -126,7 +126,13 @@ class Mentions:
         if around.has_selection:
             offers.append(("selection", "the selected text", {"type": "selection"}))
         if around.problems:
-            offers.append(("diagnostics", f"{around.problems} problem{'s' * (around.problems != 1)} in the editor", {"type": "diagnostics"}))
+            offers.append(
+                (
+                    "diagnostics",
+                    f"{around.problems} problem{'s' * (around.problems != 1)} in the editor",
+                    {"type": "diagnostics"},
+                )
+            )
         if around.session_id is not None:
             run_id = self._last_run(around.session_id)
             if run_id is not None:

@@ -20,6 +20,7 @@ from lsp_agent.context.escaping import attribute, inner
 from lsp_agent.context.frontmatter import FrontMatter, FrontMatterError, split
 from lsp_agent.context.reading import MAX_FILE_BYTES, cut, read_own, read_project, resolved
 from lsp_agent.domain.errors import FileUnreadable
+from lsp_agent.ports.threads import InThread
 from lsp_agent.ports.workspace import Workspace
 from lsp_agent.untrusted import clean, hidden_characters
 from lsp_agent.workspace.paths import path_to_uri
@@ -86,7 +87,9 @@ class Rules:
         environ: Mapping[str, str],
         configured: Callable[[], Sequence[str]] = lambda: (),
         max_tokens: Callable[[], int] = lambda: MAX_TOKENS,
+        in_thread: InThread = asyncio.to_thread,
     ) -> None:
+        self._in_thread = in_thread
         self._workspace = workspace
         self._admits = admits
         self._own = tuple(own)
@@ -116,7 +119,7 @@ class Rules:
             found = [each for each in self._discover(tuple(focus)) if each.path not in known]
             return [(each, self._is_admitted(each)) for each in found]
 
-        found = await asyncio.to_thread(discover)
+        found = await self._in_thread(discover)
         jobs = [self._read(each, admitted, focus, inspect=inspect) for each, admitted in found]
         files = [one for one in await asyncio.gather(*jobs) if one is not None]
         return _without_repeats(files)

@@ -18,6 +18,7 @@ from lsp_agent.context.frontmatter import FrontMatter, FrontMatterError, split
 from lsp_agent.context.reading import MAX_FILE_BYTES, cut, read_now, read_project, resolved
 from lsp_agent.domain.errors import FileUnreadable
 from lsp_agent.policy.protected import is_secret
+from lsp_agent.ports.threads import InThread
 from lsp_agent.ports.workspace import Workspace
 from lsp_agent.untrusted import clean, hidden_characters
 from lsp_agent.workspace.paths import path_to_uri
@@ -92,7 +93,9 @@ class Skills:
         *,
         directories: Sequence[Path],
         disabled: Callable[[], Sequence[str]] = lambda: (),
+        in_thread: InThread = asyncio.to_thread,
     ) -> None:
+        self._in_thread = in_thread
         self._workspace = workspace
         self._admits = admits
         self._directories = tuple(directories)
@@ -101,8 +104,9 @@ class Skills:
 
     async def find(self) -> list[Skill]:
         """All of them, sorted by name, the ones in force before those they hide."""
-        own, projects = await asyncio.gather(asyncio.to_thread(self._own), self._projects())
-        found = [*own, *projects]
+        roots = list(self._workspace.roots)
+        own, paths = await self._in_thread(lambda: (self._own(), self._project_files(roots)))
+        found = [*own, *await asyncio.gather(*[self._project(path) for path in dict.fromkeys(paths)])]
         disabled = frozenset(self._disabled())
         skills = _without_repeats([_disabled(skill) if skill.name in disabled else skill for skill in found])
         places = {skill.directory for skill in skills if skill.active and skill.scope == "user"}
@@ -124,18 +128,14 @@ class Skills:
                     found.append(_broken(path, "user", f"cannot be read: {error.reason}"))
         return found
 
-    async def _projects(self) -> list[Skill]:
-        roots = list(self._workspace.roots)
-        paths = await asyncio.to_thread(
-            lambda: [
-                path
-                for root in roots
-                for name in PROJECT_DIRECTORIES
-                for path in _files(root / name)
-                if self._admits(resolved(path))
-            ]
-        )
-        return list(await asyncio.gather(*[self._project(path) for path in dict.fromkeys(paths)]))
+    def _project_files(self, roots: Sequence[Path]) -> list[Path]:
+        return [
+            path
+            for root in roots
+            for name in PROJECT_DIRECTORIES
+            for path in _files(root / name)
+            if self._admits(resolved(path))
+        ]
 
     async def _project(self, path: Path) -> Skill:
         try:

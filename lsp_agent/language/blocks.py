@@ -3,12 +3,11 @@
 from lsp_agent.language.shapes import Symbol
 from lsp_agent.workspace.lines import LineIndex, split_lines
 
-ACTIONS = ("replace", "add_before", "add_after", "delete")
 _SPACED = frozenset({"function", "class", "method", "constructor", "interface", "struct", "enum", "module"})
 
 
 def placed(text: str, symbol: Symbol, replacement: str, action: str, *, python: bool) -> str:
-    """`text` after one of `ACTIONS` on `symbol`.
+    """`text` after one of `faces.ACTIONS` on `symbol`.
 
     A symbol that shares its lines with other code is cut at its exact ends; else whole lines are dealt with. A
     replacement whose first line has no indentation gets the symbol's.

@@ -8,15 +8,15 @@ from typing import Any
 from lsp_agent.domain.errors import ToolError
 from lsp_agent.domain.text import Position, Range
 from lsp_agent.language.applying import apply_files, plan_files
-from lsp_agent.language.blocks import ACTIONS, placed
-from lsp_agent.language.finding import FILE_PATH, LINE, PATH, SYMBOL, candidates, the_file
+from lsp_agent.language.blocks import placed
+from lsp_agent.language.faces import LspCodeActionFace, LspRenameFace, LspReplaceSymbolFace, LspRestartFace
+from lsp_agent.language.finding import candidates, the_file
 from lsp_agent.language.service import LanguageService
 from lsp_agent.language.shapes import Action, EditPlan, Symbol, actions, edit_plan, span, wire_range
 from lsp_agent.language.words import components, named
 from lsp_agent.ports.approver import Decide
-from lsp_agent.ports.provider import ToolSpec
 from lsp_agent.ports.tools import ToolContext, ToolResult
-from lsp_agent.tools.arguments import number_argument, object_schema, one_line, require_writable_text, text_argument
+from lsp_agent.tools.arguments import number_argument, one_line, require_writable_text, text_argument
 from lsp_agent.tools.changing import Rewritten, change_file
 from lsp_agent.tools.reading import read_file
 from lsp_agent.untrusted import clean
@@ -26,36 +26,12 @@ from lsp_agent.workspace.paths import path_to_uri
 MOST_ACTIONS = 30
 
 
-class LspRename:
+class LspRename(LspRenameFace):
     """`lsp_rename`."""
-
-    kind = "edit"
-    parallel = False
-    read_only = False
-    spec = ToolSpec(
-        name="lsp_rename",
-        description=(
-            "Rename a symbol everywhere it is used, by the language server: all files change, or none. The user is "
-            "asked once and sees every place. Needs a language server; without one use lsp_references and edit."
-        ),
-        input_schema=object_schema(
-            {
-                "symbol": SYMBOL,
-                "new_name": {"type": "string", "description": "The new name, unqualified."},
-                "path": PATH,
-                "line": LINE,
-            },
-            ["symbol", "new_name"],
-        ),
-    )
 
     def __init__(self, service: LanguageService, decide: Decide) -> None:
         self._service = service
         self._decide = decide
-
-    def title(self, arguments: Mapping[str, Any]) -> str:
-        old, new = text_argument(arguments, "symbol", "…"), text_argument(arguments, "new_name", "…")
-        return f"Rename {one_line(old, 40)} to {one_line(new, 40)}"
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         symbol, new = text_argument(arguments, "symbol").strip(), text_argument(arguments, "new_name").strip()
@@ -90,36 +66,11 @@ class LspRename:
         )
 
 
-class LspReplaceSymbol:
+class LspReplaceSymbol(LspReplaceSymbolFace):
     """`lsp_replace_symbol`."""
-
-    kind = "edit"
-    parallel = False
-    read_only = False
-    spec = ToolSpec(
-        name="lsp_replace_symbol",
-        description=(
-            "Replace, delete, or add code before or after a whole function, class or other symbol, found by its name "
-            "instead of its text. View the file first. Indentation is made to fit when the replacement has none."
-        ),
-        input_schema=object_schema(
-            {
-                "symbol": SYMBOL,
-                "file_path": FILE_PATH,
-                "replacement": {"type": "string", "description": "The new code, whole lines; not needed for delete."},
-                "action": {"type": "string", "enum": list(ACTIONS), "description": "Default replace."},
-            },
-            ["symbol", "file_path"],
-        ),
-    )
 
     def __init__(self, service: LanguageService) -> None:
         self._service = service
-
-    def title(self, arguments: Mapping[str, Any]) -> str:
-        verb = {"delete": "Delete", "add_before": "Add before", "add_after": "Add after"}
-        action = verb.get(text_argument(arguments, "action"), "Replace")
-        return f"{action} {one_line(text_argument(arguments, 'symbol', '…'), 60)}"
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         place = await the_file(arguments, context, self.spec.name, "file_path")
@@ -160,37 +111,12 @@ class LspReplaceSymbol:
         return via, one
 
 
-class LspCodeAction:
+class LspCodeAction(LspCodeActionFace):
     """`lsp_code_action`."""
-
-    kind = "edit"
-    parallel = False
-    read_only = False
-    spec = ToolSpec(
-        name="lsp_code_action",
-        description=(
-            "The fixes and refactorings a language server offers for a line or a whole file (organise imports, quick "
-            "fixes, …). Without `title` they are listed; with the title of one it is applied. Commands are not run."
-        ),
-        input_schema=object_schema(
-            {
-                "file_path": FILE_PATH,
-                "line": {"type": "integer", "minimum": 1, "description": "Line (from 1); absent: the whole file."},
-                "title": {"type": "string", "description": "The action to apply, as listed."},
-                "kind": {"type": "string", "description": "Only this kind: quickfix, refactor, source.fixAll, …"},
-            },
-            ["file_path"],
-        ),
-    )
 
     def __init__(self, service: LanguageService, decide: Decide) -> None:
         self._service = service
         self._decide = decide
-
-    def title(self, arguments: Mapping[str, Any]) -> str:
-        named_ = text_argument(arguments, "title")
-        where = one_line(text_argument(arguments, "file_path", "…"), 60)
-        return f"Apply “{one_line(named_, 60)}” in {where}" if named_ else f"Code actions of {where}"
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         place = await the_file(arguments, context, self.spec.name, "file_path")
@@ -232,26 +158,11 @@ class LspCodeAction:
         return plan
 
 
-class LspRestart:
+class LspRestart(LspRestartFace):
     """`lsp_restart`."""
-
-    kind = "other"
-    parallel = False
-    read_only = False
-    spec = ToolSpec(
-        name="lsp_restart",
-        description=(
-            "Restart the language servers that were started for you (not the editor's own), one by `name` or all: when "
-            "they answer nonsense, or after dependencies or their configuration changed."
-        ),
-        input_schema=object_schema({"name": {"type": "string", "description": "One of them; absent: all."}}),
-    )
 
     def __init__(self, service: LanguageService) -> None:
         self._service = service
-
-    def title(self, arguments: Mapping[str, Any]) -> str:
-        return f"Restart {one_line(text_argument(arguments, 'name', 'language servers'))}"
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         ended = await self._service.own.restart(text_argument(arguments, "name") or None)

@@ -15,13 +15,6 @@ from lsp_agent.tools.arguments import number_argument, one_line, text_argument
 from lsp_agent.tools.gate import may_look
 from lsp_agent.tools.reading import read_file
 
-SYMBOL = {"type": "string", "description": "Name of the symbol; qualify it to be precise: `Class.method`, `ns::f`."}
-PATH = {
-    "type": "string",
-    "description": "A file where the symbol occurs, absolute or relative to the first root. Absent: found by search.",
-}
-LINE = {"type": "integer", "minimum": 1, "description": "Line (from 1) where it occurs, when the name is not unique."}
-FILE_PATH = {"type": "string", "description": "Absolute, or relative to the first workspace root."}
 MAX_TRIES = 4
 
 

@@ -7,51 +7,40 @@ from typing import Any
 
 from lsp_agent.domain.errors import ToolError, WorkspaceError
 from lsp_agent.domain.text import Position, Range
-from lsp_agent.language.finding import FILE_PATH, LINE, PATH, SYMBOL, Candidate, candidates, the_file
+from lsp_agent.language.faces import (
+    DEFINITION_OF,
+    DEFINITION_SPEC,
+    MOST_EACH,
+    MOST_PLACES,
+    MOST_SYMBOLS,
+    REFERENCES_SPEC,
+    REFERENCES_TO,
+    LspCallHierarchyFace,
+    LspDiagnosticsFace,
+    LspPlacesFace,
+    LspSymbolsFace,
+)
+from lsp_agent.language.finding import Candidate, candidates, the_file
 from lsp_agent.language.service import Found, LanguageService
 from lsp_agent.language.shapes import KINDS, Location, Symbol, span
 from lsp_agent.language.watch import DiagnosticsWatch, shown_by
 from lsp_agent.ports.provider import ToolSpec
 from lsp_agent.ports.tools import ToolContext, ToolResult
-from lsp_agent.tools.arguments import object_schema, one_line, text_argument
+from lsp_agent.tools.arguments import one_line, text_argument
 from lsp_agent.untrusted import clean
-from lsp_agent.workspace.diagnostics import SEVERITIES, Problem, render_problems, severity_limit
+from lsp_agent.workspace.diagnostics import Problem, render_problems, severity_limit
 from lsp_agent.workspace.lines import LineIndex
 from lsp_agent.workspace.paths import path_to_uri, uri_to_path
 
-MOST_EACH = 10
-MOST_PLACES = 100
-MOST_SYMBOLS = 200
 _SHOWN_CHARS = 200
 
 
-class LspDiagnostics:
+class LspDiagnostics(LspDiagnosticsFace):
     """`lsp_diagnostics`."""
-
-    kind = "read"
-    parallel = False
-    read_only = True
-    spec = ToolSpec(
-        name="lsp_diagnostics",
-        description=(
-            "Errors and warnings of the language servers (type checkers, linters): of one file, freshly checked, and "
-            f"of the rest of the project as far as they are known. At most {MOST_EACH} of each, errors first, with "
-            "path:line:column, source and code. After an edit you are told what changed without asking."
-        ),
-        input_schema=object_schema(
-            {
-                "file_path": {**FILE_PATH, "description": FILE_PATH["description"] + " Absent: the whole project."},
-                "severity": {"type": "string", "enum": list(SEVERITIES), "description": "The least severe to show."},
-            }
-        ),
-    )
 
     def __init__(self, service: LanguageService, watch: DiagnosticsWatch) -> None:
         self._service = service
         self._watch = watch
-
-    def title(self, arguments: Mapping[str, Any]) -> str:
-        return f"Diagnostics of {one_line(text_argument(arguments, 'file_path', 'the project'))}"
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         limit = severity_limit(arguments.get("severity"))
@@ -97,7 +86,7 @@ class Wanted:
     """One kind of place to look for."""
 
     spec: ToolSpec
-    title: str
+    what: str
     """What stands before the symbol in the title of a call."""
     ask: Callable[[LanguageService, Path, Position, str], Awaitable[Found]]
     heading: str
@@ -106,51 +95,29 @@ class Wanted:
     """With `{symbol}`."""
 
 
-_ONE_SYMBOL = object_schema({"symbol": SYMBOL, "path": PATH, "line": LINE}, ["symbol"])
 DEFINITION = Wanted(
-    ToolSpec(
-        name="lsp_definition",
-        description=(
-            "Where a symbol is defined, by the language server; without one, by the syntax of the files. Better than "
-            "grep for names that occur often. The answer says who gave it."
-        ),
-        input_schema=_ONE_SYMBOL,
-    ),
-    title="Definition of",
+    DEFINITION_SPEC,
+    DEFINITION_OF,
     ask=LanguageService.definition,
     heading="{symbol} is defined in",
     nothing="No definition of {symbol} was found.",
 )
 REFERENCES = Wanted(
-    ToolSpec(
-        name="lsp_references",
-        description=(
-            "Every use of a symbol in the workspace, by the language server (other things of the same name are left "
-            f"out); without one, by a search for the word. At most {MOST_PLACES} places. The answer says who gave it."
-        ),
-        input_schema=_ONE_SYMBOL,
-    ),
-    title="References to",
+    REFERENCES_SPEC,
+    REFERENCES_TO,
     ask=LanguageService.references,
     heading="{count} references to {symbol}",
     nothing="No references to {symbol} were found.",
 )
 
 
-class LspPlaces:
+class LspPlaces(LspPlacesFace):
     """`lsp_definition` and `lsp_references`: the places that belong to a symbol."""
 
-    kind = "search"
-    parallel = False
-    read_only = True
-
     def __init__(self, service: LanguageService, wanted: Wanted) -> None:
+        super().__init__(wanted.spec, wanted.what)
         self._service = service
         self._wanted = wanted
-        self.spec = wanted.spec
-
-    def title(self, arguments: Mapping[str, Any]) -> str:
-        return f"{self._wanted.title} {one_line(text_argument(arguments, 'symbol', '…'))}"
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         tries = await candidates(arguments, context, self._service, self.spec.name)
@@ -166,29 +133,11 @@ class LspPlaces:
         raise ToolError(self._wanted.nothing.format(symbol=shown))
 
 
-class LspSymbols:
+class LspSymbols(LspSymbolsFace):
     """`lsp_symbols`."""
-
-    kind = "search"
-    parallel = False
-    read_only = True
-    spec = ToolSpec(
-        name="lsp_symbols",
-        description=(
-            "The outline of a file (classes, functions, … with their lines), or with `query` everything in the "
-            f"workspace whose name contains it. At most {MOST_SYMBOLS}."
-        ),
-        input_schema=object_schema(
-            {"file_path": FILE_PATH, "query": {"type": "string", "description": "Part of a name, instead of a file."}}
-        ),
-    )
 
     def __init__(self, service: LanguageService) -> None:
         self._service = service
-
-    def title(self, arguments: Mapping[str, Any]) -> str:
-        named = text_argument(arguments, "file_path") or text_argument(arguments, "query", "…")
-        return f"Symbols of {one_line(named)}"
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         query = text_argument(arguments, "query")
@@ -226,34 +175,11 @@ def _list(heading: str, lines: Sequence[str]) -> str:
     return "\n".join([f"{heading}:", *lines[:MOST_SYMBOLS], *more])
 
 
-class LspCallHierarchy:
+class LspCallHierarchy(LspCallHierarchyFace):
     """`lsp_call_hierarchy`."""
-
-    kind = "search"
-    parallel = False
-    read_only = True
-    spec = ToolSpec(
-        name="lsp_call_hierarchy",
-        description=(
-            "Who calls a function (`incoming`), or what it calls (`outgoing`), by the language server. Without one, "
-            "incoming calls are the functions around the references."
-        ),
-        input_schema=object_schema(
-            {
-                "symbol": SYMBOL,
-                "direction": {"type": "string", "enum": ["incoming", "outgoing"], "description": "Default incoming."},
-                "path": PATH,
-                "line": LINE,
-            },
-            ["symbol"],
-        ),
-    )
 
     def __init__(self, service: LanguageService) -> None:
         self._service = service
-
-    def title(self, arguments: Mapping[str, Any]) -> str:
-        return f"Calls of {one_line(text_argument(arguments, 'symbol', '…'))}"
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         tries = await candidates(arguments, context, self._service, self.spec.name)

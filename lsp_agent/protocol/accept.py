@@ -2,30 +2,22 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
-
-import xxhash
 
 from lsp_agent.domain.model import Sampling
 from lsp_agent.domain.run import RunOptions
 from lsp_agent.protocol import content
+from lsp_agent.protocol.decode import decode
 from lsp_agent.protocol.errors import invalid_params
+from lsp_agent.protocol.run_request import RunRequest, Submitted, hash_of
 from lsp_agent.protocol.runs import RunOptions as WireOptions
 from lsp_agent.protocol.runs import RunParams, SteerParams
 
 
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """A prompt in one text, and what is attached, as PROTOCOL 13 objects.
-
-    The caller's attachments come first, so `attachments[i]` in an error names the caller's own.
-    """
-
-    prompt: str
-    attachments: tuple[dict[str, Any], ...]
-    options: RunOptions
-    content_hash: str
+def typed_run(raw: Any) -> RunRequest:
+    """`agent/run`, validated. Raises: RequestRejected(InvalidParams)."""
+    params = decode(RunParams, raw)
+    return RunRequest(submitted(params), params.session_id, params.run_id, params.when_busy)
 
 
 def submitted(params: RunParams | SteerParams) -> Submitted:
@@ -91,13 +83,11 @@ def run_options(options: WireOptions | None) -> RunOptions:
 
 def content_hash(params: RunParams | SteerParams) -> str:
     """Hex XXH3-128 of prompt, attachments and options as understood: spelling (`null`, field order) does not matter."""
-    import orjson
-
     fields = params.model_dump(
         mode="json", by_alias=True, exclude_none=True, include={"prompt", "attachments", "options"}
     )
     fields = {key: value for key, value in fields.items() if value not in ([], {})}
-    return xxhash.xxh3_128_hexdigest(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS))
+    return hash_of(fields)
 
 
 def _embedded(resource: content.EmbeddedResource, path: str) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class Core:
     """Flush and close the store, the providers and the log. Bounded, may be called twice."""
     preload: Callable[[], Awaitable[None]]
     """Import what the first prompt would otherwise wait for; yields to the loop."""
+    load_rest: Callable[[], Awaitable[None]]
+    """Import, whenever no run is active, what a later request or tool would otherwise wait for."""
     mcp: McpCatalogue
     context: WorkspaceContext
     """Rules, skills, commands, mentions."""

@@ -9,7 +9,8 @@ from lsp_agent.server.server import AgentServer, Handle, Notify
 from lsp_agent.wire.request import Request
 
 _AGENT_METHODS = {
-    "run_handlers": ("run", "steer", "cancel", "queue", "status", "permission/respond"),
+    "run_handlers": ("run",),
+    "steering_handlers": ("steer", "cancel", "queue", "status", "permission/respond"),
     "question_handlers": ("question/respond",),
     "session_handlers": (
         *(f"session/{name}" for name in ("new", "list", "get", "read", "rename", "delete", "fork", "export")),
@@ -28,8 +29,8 @@ _AGENT_METHODS = {
     "changes_handlers": ("changes/list", "changes/resolve", "checkpoint/list", "checkpoint/restore"),
     "language_handlers": (),
 }
-"""Modules of this package and the methods they answer. They validate with pydantic, so they are imported with the first
-request that needs them, not before `initialize` is answered."""
+"""Modules of this package and the methods they answer. All but a plain `agent/run` validate with pydantic: they are
+imported with the first request that needs them, not before `initialize` is answered."""
 _LANGUAGE_METHODS = (
     "textDocument/codeAction",
     "textDocument/codeLens",
@@ -56,11 +57,8 @@ def _load(module: str) -> dict[str, Handle]:
     return requests
 
 
-def load_all() -> None:
-    """Import every handler now (in a thread, while the server starts), so that no first request pays for it."""
-    for module in _AGENT_METHODS:
-        _load(module)
-
+LATE_MODULES = tuple(f"lsp_agent.server.{module}" for module in _AGENT_METHODS)
+"""What the first request of each method imports, unless it was done before in an idle moment."""
 
 REQUESTS: dict[str, Handle] = {
     **{f"agent/{name}": _late(module, f"agent/{name}") for module, names in _AGENT_METHODS.items() for name in names},
@@ -80,4 +78,4 @@ NOTIFICATIONS: dict[str, Notify] = {
     "window/workDoneProgress/cancel": _cancel_progress,
 }
 
-__all__ = ["NOTIFICATIONS", "REQUESTS", "load_all"]
+__all__ = ["LATE_MODULES", "NOTIFICATIONS", "REQUESTS"]

@@ -172,6 +172,9 @@ class AgentServer:
                 await self.boot.core.preload()
         finally:
             interpreter.settle()
+        if self.boot.core is not None:
+            await self.boot.core.load_rest()
+            interpreter.settle()
 
     def _let_go(self) -> None:
         """Do, or refuse, what arrived before the start was over."""

@@ -9,9 +9,11 @@ import logging
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lsp_agent.domain.errors import WorkspaceError
+from lsp_agent.ports.threads import InThread
 from lsp_agent.subagents.definitions import MAX_BYTES, Definition, parse
 from lsp_agent.workspace.paths import real_path
 
@@ -56,7 +58,9 @@ class Library:
         roots: Callable[[], Sequence[Path]] = nowhere,
         admits: Callable[[Path], bool] = admits_nothing,
         disabled: Callable[[], Collection[str]] = tuple,
+        in_thread: InThread = asyncio.to_thread,
     ) -> None:
+        self._in_thread = in_thread
         self._user_directories = tuple(user_directories)
         self._roots = roots
         self._admits = admits
@@ -72,7 +76,7 @@ class Library:
         async with self._is_refreshing:
             try:
                 async with asyncio.timeout(REFRESH_S):
-                    found = await asyncio.to_thread(self._look, list(self._roots()), dict(self._read))
+                    found = await self._in_thread(partial(self._look, list(self._roots()), dict(self._read)))
             except (TimeoutError, OSError) as error:
                 _log.warning("sub-agents could not be looked for: %s", type(error).__name__)
                 return

@@ -8,69 +8,37 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from lsp_agent.domain.errors import ToolError
-from lsp_agent.ports.provider import ToolSpec
 from lsp_agent.ports.tools import ToolContext, ToolResult
 from lsp_agent.ports.workspace import Place
-from lsp_agent.tools.arguments import number_argument, object_schema, one_line, text_argument
+from lsp_agent.tools.arguments import number_argument, one_line, text_argument
 from lsp_agent.tools.changing import journaled_creation
 from lsp_agent.tools.reading import exists
 from lsp_agent.web.asking import Refused, Web, ask, asking_again
+from lsp_agent.web.faces import DOWNLOAD_DEFAULT_S, DOWNLOAD_MAX_BYTES, DOWNLOAD_MAX_S, DownloadFace
 from lsp_agent.web.fetching import Limits, Page
 from lsp_agent.web.page_text import hop_note, require_ok
 from lsp_agent.workspace import files
 from lsp_agent.workspace.kept import kept
 
-MAX_BYTES = 100 << 20
-_DEFAULT_S = 300
-_MAX_S = 600
 _PIECE_BYTES = 1 << 20
 
 
-class Download:
+class Download(DownloadFace):
     """Streams into a file nobody else can see, and makes the wanted one of it when it is whole.
 
     The file is in the journal like one that was written: it is shown and can be taken back.
     """
 
-    kind = "fetch"
-    parallel = True
-    read_only = False
-    spec = ToolSpec(
-        name="download",
-        description=(
-            "Save what an http or https address returns as a new file, unchanged, of any type and up to "
-            f"{MAX_BYTES >> 20} MB. Nothing that exists is overwritten. The user is asked with the address and the "
-            "file. To read a page use fetch."
-        ),
-        input_schema=object_schema(
-            {
-                "url": {"type": "string", "description": "The whole address, beginning with https:// or http://."},
-                "file_path": {"type": "string", "description": "Absolute, or relative to the first workspace root."},
-                "timeout": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": _MAX_S,
-                    "description": f"Seconds, {_DEFAULT_S} if absent.",
-                },
-            },
-            ["url", "file_path"],
-        ),
-    )
-
-    def __init__(self, web: Web, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, web: Web, *, max_bytes: int = DOWNLOAD_MAX_BYTES) -> None:
         self._web = web
         self._max_bytes = max_bytes
-
-    def title(self, arguments: Mapping[str, Any]) -> str:
-        url, path = text_argument(arguments, "url", "…"), text_argument(arguments, "file_path", "…")
-        return f"Download {one_line(url)} to {one_line(path)}"
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         target = self._web.read_url(text_argument(arguments, "url"))
         place = context.workspace.place(text_argument(arguments, "file_path"))
         if exists(context, place) or place.path.is_dir():
             raise ToolError(f"{place.shown} exists already, and a download never overwrites. Choose another name.")
-        seconds = min(max(number_argument(arguments, "timeout", _DEFAULT_S), 1), _MAX_S)
+        seconds = min(max(number_argument(arguments, "timeout", DOWNLOAD_DEFAULT_S), 1), DOWNLOAD_MAX_S)
         limits = Limits(max_bytes=self._max_bytes, total_s=float(seconds), whole=True, any_type=True)
         try:
             await ask(context, self.spec.name, target, place=place)

@@ -5,19 +5,24 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lsp_agent.domain.errors import ToolError
-from lsp_agent.ports.provider import ToolSpec
 from lsp_agent.ports.tools import ToolContext, ToolResult
-from lsp_agent.tools.arguments import number_argument, object_schema, one_line, text_argument
+from lsp_agent.tools.arguments import number_argument, one_line, text_argument
 from lsp_agent.web.asking import Refused, Web, ask, fenced
 from lsp_agent.web.decoding import decode_text
+from lsp_agent.web.faces import (
+    DEFAULT_FILES,
+    DEFAULT_LINES_AROUND,
+    MAX_FILES,
+    MAX_LINES_AROUND,
+    SOURCEGRAPH_DEFAULT_S,
+    SOURCEGRAPH_MAX_S,
+    SourcegraphFace,
+)
 from lsp_agent.web.fetching import Limits
 from lsp_agent.web.page_text import require_ok
 from lsp_agent.web.urls import parse_url
 
 SOURCEGRAPH_URL = "https://sourcegraph.com/.api/graphql"
-_DEFAULT_COUNT, _MAX_COUNT = 10, 20
-_DEFAULT_CONTEXT, _MAX_CONTEXT = 10, 50
-_DEFAULT_S, _MAX_S = 30, 120
 _MAX_QUERY_CHARS = 1_000
 _MATCHES_A_FILE = 3
 _MAX_TEXT_CHARS = 60_000
@@ -45,61 +50,21 @@ query Search($query: String!) {
 """
 
 
-class Sourcegraph:
+class Sourcegraph(SourcegraphFace):
     """Finds code in public repositories, with the lines around each hit."""
-
-    kind = "search"
-    parallel = True
-    read_only = True
-    spec = ToolSpec(
-        name="sourcegraph",
-        description=(
-            "Search the code of public repositories with Sourcegraph's query language: words, `repo:`, `file:`, "
-            '`lang:`, `type:symbol`, `"exact text"`, `AND`, `OR`, `NOT`. Returns files with the matching lines and '
-            "the lines around them. Only public code is found; for this workspace use grep. The query leaves this "
-            "machine: no secrets, no private code."
-        ),
-        input_schema=object_schema(
-            {
-                "query": {"type": "string", "description": "A Sourcegraph query."},
-                "count": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": _MAX_COUNT,
-                    "description": "Files, 10 if absent.",
-                },
-                "context_window": {
-                    "type": "integer",
-                    "minimum": 0,
-                    "maximum": _MAX_CONTEXT,
-                    "description": "Lines around each hit, 10 if absent.",
-                },
-                "timeout": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": _MAX_S,
-                    "description": "Seconds, 30 if absent.",
-                },
-            },
-            ["query"],
-        ),
-    )
 
     def __init__(self, web: Web, *, url: str = SOURCEGRAPH_URL) -> None:
         self._web = web
         self._url = url
-
-    def title(self, arguments: Mapping[str, Any]) -> str:
-        return f"Search public code: {one_line(text_argument(arguments, 'query', '…'))}"
 
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         query = one_line(text_argument(arguments, "query"), _MAX_QUERY_CHARS)
         if not query:
             raise ToolError("query is empty.")
         self._web.refuse_secrets("search query", text_argument(arguments, "query"))
-        count = min(max(number_argument(arguments, "count", _DEFAULT_COUNT), 1), _MAX_COUNT)
-        around = min(max(number_argument(arguments, "context_window", _DEFAULT_CONTEXT), 0), _MAX_CONTEXT)
-        seconds = min(max(number_argument(arguments, "timeout", _DEFAULT_S), 1), _MAX_S)
+        count = min(max(number_argument(arguments, "count", DEFAULT_FILES), 1), MAX_FILES)
+        around = min(max(number_argument(arguments, "context_window", DEFAULT_LINES_AROUND), 0), MAX_LINES_AROUND)
+        seconds = min(max(number_argument(arguments, "timeout", SOURCEGRAPH_DEFAULT_S), 1), SOURCEGRAPH_MAX_S)
         target = parse_url(self._url)
         self._web.fetcher.guard.check(target)
         try:

@@ -9,17 +9,16 @@ from urllib.parse import quote_plus
 
 from lsp_agent.domain.errors import ToolError
 from lsp_agent.ports.clock import Clock
-from lsp_agent.ports.provider import ToolSpec
 from lsp_agent.ports.tools import ToolContext, ToolResult
-from lsp_agent.tools.arguments import number_argument, object_schema, one_line, text_argument
+from lsp_agent.tools.arguments import number_argument, one_line, text_argument
 from lsp_agent.web.asking import Refused, Web, ask, fenced
 from lsp_agent.web.decoding import decode_text
+from lsp_agent.web.faces import DEFAULT_RESULTS, MAX_RESULTS, WebSearchFace
 from lsp_agent.web.fetching import Page
 from lsp_agent.web.page_text import require_ok
 from lsp_agent.web.urls import parse_url
 
 SEARCH_URL = "https://lite.duckduckgo.com/lite/"
-_DEFAULT_RESULTS, _MAX_RESULTS = 10, 20
 _MAX_QUERY_CHARS = 500
 _BLOCKED = (
     "The search engine takes us for a robot and gives no results for now. This does not mean that there are none. "
@@ -43,50 +42,23 @@ class Pace:
             await clock.sleep(turn - now)
 
 
-class WebSearch:
+class WebSearch(WebSearchFace):
     """Asks the configured engine: a page like DuckDuckGo's plain one, or JSON as SearXNG writes it.
 
     `search_url`: the query is added as `q`, or put in place of `{query}`.
     """
-
-    kind = "fetch"
-    parallel = True
-    read_only = True
-    spec = ToolSpec(
-        name="web_search",
-        description=(
-            "Search the web. Returns titles, addresses and excerpts; read the pages themselves with fetch or "
-            f"web_fetch. {_DEFAULT_RESULTS} results unless `max_results` says otherwise (at most {_MAX_RESULTS}). The "
-            "query leaves this machine: never put secrets or private code into it."
-        ),
-        input_schema=object_schema(
-            {
-                "query": {"type": "string", "description": "A few words, as one would type them."},
-                "max_results": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": _MAX_RESULTS,
-                    "description": "10 if absent.",
-                },
-            },
-            ["query"],
-        ),
-    )
 
     def __init__(self, web: Web, *, search_url: str = SEARCH_URL, pace: Pace | None = None) -> None:
         self._web = web
         self._search_url = search_url
         self._pace = pace or Pace()
 
-    def title(self, arguments: Mapping[str, Any]) -> str:
-        return f"Search the web: {one_line(text_argument(arguments, 'query', '…'))}"
-
     async def run(self, arguments: Mapping[str, Any], context: ToolContext) -> ToolResult:
         query = one_line(text_argument(arguments, "query"), _MAX_QUERY_CHARS)
         if not query:
             raise ToolError("query is empty.")
         self._web.refuse_secrets("search query", text_argument(arguments, "query"))
-        limit = min(max(number_argument(arguments, "max_results", _DEFAULT_RESULTS), 1), _MAX_RESULTS)
+        limit = min(max(number_argument(arguments, "max_results", DEFAULT_RESULTS), 1), MAX_RESULTS)
         target = parse_url(_address(self._search_url, query))
         self._web.fetcher.guard.check(target)
         try:
