@@ -59,7 +59,7 @@ class Companion:
         self._sessions: dict[str, _Session] = {}
         self._folder: Folder | None = None
         changes: Any = getattr(core, "changes", None)
-        self._hints = Hints(connection, changes.review) if changes is not None else None
+        self._hints = Hints(connection, lambda: changes.review) if changes is not None else None
         self._has_offered = False
         self.about: dict[str, Any] | None = None
         """What the prompt document is about: `{uri, range}` of the action that opened it."""

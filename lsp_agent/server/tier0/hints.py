@@ -6,15 +6,17 @@ keystroke, while the user types. Nothing is sent that the client did not adverti
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lsp_agent.changes.review import Review
 from lsp_agent.domain.errors import AgentError
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.tier0.run_line import one_line
 from lsp_agent.wire.outgoing import ConnectionClosed, RemoteError
+
+if TYPE_CHECKING:
+    from lsp_agent.changes.review import Review
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ class Mark:
 class Hints:
     """The marks of one connection, by URI as the editor writes it."""
 
-    def __init__(self, connection: Connection, review: Review) -> None:
+    def __init__(self, connection: Connection, review: "Callable[[], Review]") -> None:
         self._connection = connection
         self._review = review
         self._marks: dict[str, list[Mark]] = {}
@@ -130,7 +132,7 @@ class Hints:
         found: list[Mark] = []
         for session_id in self._sessions.get(uri, {}):
             try:
-                found += [_mark(session_id, hunk) for hunk in await self._review.pending(session_id, uri)]
+                found += [_mark(session_id, hunk) for hunk in await self._review().pending(session_id, uri)]
             except AgentError as error:
                 _log.info("no hints for a document: %s", type(error).__name__)
         found = list({mark.hunk_id: mark for mark in found}.values())  # a sub-agent's are its caller's, too
