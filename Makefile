@@ -48,9 +48,9 @@ process: install ## the real server as a process
 editors: install packages ## real Neovim, Emacs, Vim and Kate, one after another
 	@scripts/pytest editors tests -m editor --timeout 300 --ignore tests/vscode
 
-models: install ## a real small model plays real turns in the embedded engine; fetches 0.6 GB once
+models: install ## the embedded engine, and a real small model that plays real turns in it; fetches 0.6 GB once
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check "xllamacpp==2026.10.11549"
-	@scripts/pytest models tests/local -m real_model --timeout 900
+	@scripts/pytest models tests/local --timeout 900
 
 vscode: install ## the VS Code extension in a real VS Code; installs about 1 GB into .cache
 	@scripts/system-packages chromium

@@ -206,7 +206,7 @@ def test_an_edited_prompt_that_is_gone_meanwhile_stays_in_the_input(tmp_path: Pa
         nvim.until(lambda: nvim.view()["queue"]["count"] == 1)
         nvim.api.command("Agent queue")
         nvim.api.input("e")
-        nvim.until(lambda: nvim.lua(INPUT) == "two")
+        nvim.until(lambda: nvim.text() == "two\n")
         nvim.release("half")
         nvim.until(lambda: len(nvim.completes()) == 2)
         nvim.api.input("A b<Esc><CR>")

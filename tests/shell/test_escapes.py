@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HARNESS = Path(__file__).with_name("escape_harness.py")
+SOURCE = Path(__file__).parents[2]
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 
@@ -28,6 +28,14 @@ def stage_of():
         shutil.rmtree(path, ignore_errors=True)
 
 
+def copied(place: Path) -> Path:
+    """What the harness needs, where anybody may read it: a clone may lie below a directory of root's."""
+    place.chmod(0o755)
+    for part in ("lsp_agent", "tests/shell"):
+        shutil.copytree(SOURCE / part, place / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return place
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the tiers are Linux's")
 @pytest.mark.parametrize("kind", ["working", "reading"])
 @pytest.mark.parametrize("user", ["this user", "nobody"])
@@ -39,9 +47,9 @@ def test_SH_16_nothing_gets_out(stage_of, tier, user, kind):
             pytest.skip("only root can become nobody")
         owner = 65534
         launcher = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", SYSTEM_PYTHON]
-    base = stage_of(owner)
+    base, source = stage_of(owner), SOURCE if user == "this user" else copied(stage_of(0))
     done = subprocess.run(
-        [*launcher, str(HARNESS), tier, str(base), kind],
+        [*launcher, str(source / "tests/shell/escape_harness.py"), tier, str(base), kind],
         capture_output=True, text=True, timeout=50, cwd="/", env={"PATH": "/usr/bin:/bin", "HOME": str(base)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

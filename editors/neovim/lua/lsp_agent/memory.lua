@@ -1,5 +1,5 @@
--- What outlives the editor: the client's id, which session belongs to which workspace, the prompts that wait. Files in
--- the state directory, written whole and renamed, so that a killed editor leaves the old or the new one.
+-- What outlives the editor: the client's id, which session belongs to which workspace. Files in the state directory,
+-- written whole and renamed, so that a killed editor leaves the old or the new one.
 
 local M = {}
 
@@ -85,31 +85,6 @@ function M.remember(root, session_id)
   if all[root] ~= session_id then
     all[root] = session_id
     write('sessions.json', next(all) and vim.json.encode(all) or '{}')
-  end
-end
-
-local PROMPTS = 'waiting.json'
-local KEPT_PROMPTS = 100
-
----Keep the whole text of a prompt that waits. The server tells its beginning on one line: enough to show, not to edit.
----@param message_id string
----@param prompt string
-function M.keep_prompt(message_id, prompt)
-  local kept = vim.tbl_filter(function(row)
-    return row[1] ~= message_id
-  end, decoded(PROMPTS))
-  table.insert(kept, { message_id, prompt })
-  write(PROMPTS, vim.json.encode(vim.list_slice(kept, math.max(#kept - KEPT_PROMPTS + 1, 1))))
-end
-
----A prompt that was kept; nil when it was not sent from here.
----@param message_id string
----@return string?
-function M.prompt(message_id)
-  for _, row in ipairs(decoded(PROMPTS)) do
-    if row[1] == message_id then
-      return row[2]
-    end
   end
 end
 

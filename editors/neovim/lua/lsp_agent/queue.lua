@@ -4,8 +4,6 @@ local listing = require('lsp_agent.listing')
 
 local M = {}
 
-local PREVIEW_CHARS = 80
-
 ---@param chat lsp_agent.Chat
 ---@return lsp_agent.QueueItem[]
 local function items_of(chat)
@@ -37,24 +35,20 @@ function M.change(chat, op, item, more, failed)
   end, failed)
 end
 
----A whole prompt: as it was sent from here, or as it is shown when that is all of it. nil when only its beginning is
----known, for it came from elsewhere.
----@param item lsp_agent.QueueItem
----@return string?
-local function whole(item)
-  local is_cut = vim.fn.strchars(item.preview) >= PREVIEW_CHARS and vim.endswith(item.preview, '…')
-  return require('lsp_agent.memory').prompt(item.messageId) or (not is_cut and item.preview or nil)
-end
-
 ---Edit a prompt in the input; sending it puts it back in its place.
 ---@param chat lsp_agent.Chat
 ---@param item lsp_agent.QueueItem
 local function edit(chat, item)
-  local text = whole(item)
-  if not text then
-    return vim.notify('lsp-agent: only the beginning of this prompt is known here; edit it where it was written')
-  end
-  require('lsp_agent.input').edit(chat, item, text)
+  -- the list has its beginning on one line: enough to show, not to edit
+  chat:request('agent/queue', { sessionId = chat.current, messageId = item.messageId }, function(queue)
+    local found = vim.iter(queue.items):find(function(other)
+      return other.messageId == item.messageId
+    end)
+    if not found then
+      return vim.notify('lsp-agent: that prompt waits no longer')
+    end
+    require('lsp_agent.input').edit(chat, item, found.prompt)
+  end)
 end
 
 ---A prompt was edited. One that has left the queue meanwhile stays in the input.
@@ -69,7 +63,6 @@ function M.edited(chat, item, text)
     vim.notify('lsp-agent: that prompt waits no longer; send it as a new one', vim.log.levels.WARN)
     return require('lsp_agent.input').give_back(chat, text)
   end
-  require('lsp_agent.memory').keep_prompt(item.messageId, text)
   M.change(chat, 'edit', item, { prompt = text }, function(err)
     require('lsp_agent.errors').report(err, 'edit')
     require('lsp_agent.input').give_back(chat, text)

@@ -43,9 +43,6 @@ local function deliver(chat, run_id)
   local sent = chat.unanswered[run_id]
   chat:request('agent/run', sent.params, function(result)
     chat.unanswered[run_id] = nil
-    if result.state == 'queued' then
-      memory.keep_prompt(result.messageId, sent.prompt)
-    end
     if result.sessionId ~= chat.current and not sent.params.sessionId then
       chat:show(result.sessionId)
       settle(chat)
@@ -108,7 +105,6 @@ function M.steer(chat, prompt, options)
     local params = { sessionId = chat.current, expectedRunId = run_id, prompt = prompt, otherwise = 'queue' }
     params.attachments = attached(options)
     chat:request('agent/steer', params, function(result)
-      memory.keep_prompt(result.messageId, prompt)
       vim.notify('lsp-agent: ' .. (result.state == 'pending' and 'the turn takes it in' or 'waits its turn'))
     end, function(err)
       errors.report(err, 'steer')
