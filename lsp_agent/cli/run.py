@@ -123,6 +123,7 @@ class Terminal:
         self._over: asyncio.Future[Mapping[str, Any]]
         self._answers: set[asyncio.Task[None]] = set()
         self._cancelled = False
+        self._waiting: asyncio.Future[None] | None = None
 
     async def run(self, prompt: str, attachments: list[dict[str, Any]]) -> int:
         """Submit `prompt`, stream until its terminal event, and return the exit status."""
@@ -133,9 +134,10 @@ class Terminal:
                 await self._client.request("initialize", handshake(self._root))
             self._client.notify("initialized", {})
             params = await self._params(prompt, attachments)
-            await mcp_servers.wait_for_servers(self._client, self._arguments.mcp_timeout)
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self._interrupt)
+            if not await self._servers_are_there():
+                return INTERRUPTED
             result = await self._client.request("agent/run", params)
             self._session_id = result["sessionId"]
             if self._cancelled:  # before there was anything to cancel
@@ -153,6 +155,16 @@ class Terminal:
             params["sessionId"] = await find_session(self._client, asked.session)
         return params
 
+    async def _servers_are_there(self) -> bool:
+        """False when the user would not wait for them."""
+        waiting = mcp_servers.wait_for_servers(self._client, self._arguments.mcp_timeout)
+        self._waiting = asyncio.ensure_future(waiting)
+        await asyncio.wait([self._waiting])
+        if self._cancelled:
+            return False
+        self._waiting.result()
+        return True
+
     def _server_gone(self) -> None:
         if not self._over.done():
             self._over.set_exception(ServerGone("the server ended before the run did"))
@@ -161,6 +173,8 @@ class Terminal:
         if self._cancelled:
             os._exit(INTERRUPTED)
         self._cancelled = True
+        if self._waiting is not None:
+            self._waiting.cancel()
         if self._session_id:
             self._spawn(self._cancel())
 
