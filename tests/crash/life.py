@@ -155,9 +155,23 @@ class Life:
         for item in self._oracle.submitted:
             if item.prompt.startswith("stall") and item.run_id and item.run_id not in self._oracle.completions:
                 await self._client.request("agent/cancel", {"sessionId": item.session_id, "runId": item.run_id})
+        for session_id in self._stalled_without_id():
+            await self._client.request("agent/cancel", {"sessionId": session_id, "queue": "keep"})
         if self._oracle.waiting_permissions:
             await self.answer_permission("allow_once")
         await asyncio.sleep(0.01)
+
+    def _stalled_without_id(self) -> list[str]:
+        """Sessions in which a prompt without an id waits for ever, with others behind it."""
+        last: dict[str, str] = {}
+        for record in self._client.recorded:
+            params = record.message.get("params") or {}
+            update = params.get("update") or {}
+            if record.message.get("method") == "agent/runComplete":
+                last[params["sessionId"]] = ""
+            elif update.get("sessionUpdate") == "user_message" and params["runId"] is None and update["content"]:
+                last[params["sessionId"]] = update["content"][0]["text"]
+        return [session_id for session_id, prompt in last.items() if prompt.startswith("stall")]
 
     async def _idle(self, session_id: str) -> None:
         """Prompts without an id have no end of their own to wait for."""
