@@ -142,9 +142,8 @@ def test_what_is_written_into_the_chat_by_hand_is_put_right_with_the_next_word(t
         nvim.api.command("Agent ask one")
         nvim.until(lambda: nvim.held("half") and "Half" in nvim.chat())
         nvim.focus_chat()
-        nvim.api.command("setlocal modifiable")
-        nvim.api.command("%delete")
-        nvim.api.command("normal! oscribbled")
+        # in one go: what is drawn in between makes the buffer unmodifiable again
+        nvim.api.command("setlocal modifiable | %delete | normal! oscribbled")
         nvim.release("half")
         nvim.until(nvim.completes)
         chat = nvim.until(lambda: "Half and whole." in nvim.chat() and nvim.chat())
