@@ -339,7 +339,11 @@ class Window:
 
 def kept_servers(socket_dir: Path) -> list[int]:
     """Process ids of the keepers that serve from this runtime directory."""
-    return [int(path.read_text()) for path in socket_dir.glob("lsp-agent-*/*.pid")]
+    found: list[int] = []
+    for path in socket_dir.glob("lsp-agent-*/*.pid"):
+        with contextlib.suppress(FileNotFoundError, ValueError):  # it ends just now, or has just begun
+            found.append(int(path.read_text()))
+    return found
 
 
 def _environment(home: Path) -> dict[str, str]:
