@@ -38,7 +38,6 @@ async def build_core(
         World(rooms).core(),
         log_path=str(installed.path),
         notices=(*store.notices, *settled.news()),
-        default_mode=settled.config.permissions.mode,
     )
     await asyncio.gather(core.approvals.load(), sweep_left_overs(rooms.research_directory))
     await core.agent.recover()

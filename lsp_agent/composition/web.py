@@ -42,8 +42,7 @@ class LateOutlets:
 
 def web(settled: Settled, secrets: Callable[[], Sequence[str]]) -> Web:
     """`secrets`: the values that must never leave. Starts and imports nothing."""
-    guard = Guard()
-    settled.follow(lambda _config: guard.forbid(settled.rules.forbidden_hosts))
+    guard = _guard(settled)
     search_url = settled.config.web.search_url
 
     def make() -> "MadeWeb":
@@ -56,7 +55,7 @@ def web(settled: Settled, secrets: Callable[[], Sequence[str]]) -> Web:
 
 def command_outlets(settled: Settled) -> LateOutlets:
     """The way out of commands, to the hosts that are granted."""
-    guard = Guard(deny=settled.config.web.deny_domains)
+    guard = _guard(settled)
 
     def make() -> Outlets:
         from lsp_agent.web.command_outlet import CommandOutlets
@@ -64,3 +63,10 @@ def command_outlets(settled: Settled) -> LateOutlets:
         return CommandOutlets(guard, domains=lambda: settled.config.sandbox.network_domains)
 
     return LateOutlets(make)
+
+
+def _guard(settled: Settled) -> Guard:
+    """What the settings forbid now is never connected to."""
+    guard = Guard()
+    settled.follow(lambda _config: guard.forbid(settled.rules.forbidden_hosts))
+    return guard

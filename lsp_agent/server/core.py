@@ -52,7 +52,6 @@ class Core:
     log_path: str | None = None
     notices: Sequence[str] = ()
     """Sentences the user should see once: an invalid configuration file, a quarantined database."""
-    default_mode: str = "ask"
 
 
 @dataclass(slots=True)

@@ -29,7 +29,7 @@ def models(server: AgentServer, connection: Connection, request: Request) -> Any
 def tools(server: AgentServer, connection: Connection, request: Request) -> Any:
     """`agent/tools/list`."""
     core = server.core()
-    found = core.tools.for_turn(mode=core.default_mode, interactive=True)
+    found = core.tools.for_turn(mode=core.sessions.default_mode(), interactive=True)
     entries = [
         {
             "name": each.spec.name,

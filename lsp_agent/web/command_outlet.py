@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 
 from lsp_agent.shell.outlet import HostAsker
 from lsp_agent.web.connect_proxy import ConnectProxy, TunnelLimits
-from lsp_agent.web.guard import Domains, Guard
-from lsp_agent.web.urls import UrlRefused
+from lsp_agent.web.guard import Domains, Guard, readable
 
 _log = logging.getLogger(__name__)
 
@@ -153,21 +152,10 @@ class CommandOutlets:
         self._ask_s = ask_s
 
     def open(self, asker: HostAsker | None, say: Callable[[str], None]) -> CommandOutlet | None:
-        names = _readable(self._domains())
+        domains, unread = readable(self._domains())
+        if unread:
+            _log.warning("sandbox.network_domains: %d entries are no host names and grant nothing", len(unread))
         asker = asker if self._asks else None
-        if not names and asker is None:
+        if not domains and asker is None:
             return None
-        return CommandOutlet(Domains(names), self._guard, asker, say, limits=self._limits, ask_s=self._ask_s)
-
-
-def _readable(names: Sequence[str]) -> list[str]:
-    """The entries that are host names; others grant nothing."""
-    kept: list[str] = []
-    for name in names:
-        try:
-            Domains([name])
-        except UrlRefused:
-            _log.warning("sandbox.network_domains: an entry is no host name and grants nothing")
-        else:
-            kept.append(name)
-    return kept
+        return CommandOutlet(domains, self._guard, asker, say, limits=self._limits, ask_s=self._ask_s)

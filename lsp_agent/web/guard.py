@@ -47,6 +47,10 @@ class Domains:
                 if below:
                     self._above.add(host)
 
+    def __bool__(self) -> bool:
+        """Whether they name any host."""
+        return self._all or bool(self._hosts or self._above)
+
     def covers(self, host: str) -> bool:
         """Whether a host in canonical spelling is meant by one of the entries."""
         if self._all or host in self._hosts:

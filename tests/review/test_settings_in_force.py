@@ -93,3 +93,16 @@ async def test_without_checkpoints_no_command_is_preceded_by_a_snapshot(world: W
     assert (world.project / "a.txt").read_text() == "y\n"
     found = await client.request("agent/checkpoint/list", {"sessionId": result["sessionId"]})
     assert [one for one in found["checkpoints"] if one.get("kind") == "command"] == []
+
+
+async def test_the_mode_of_the_settings_decides_which_tools_there_are_as_soon_as_it_changes(world: World):
+    world.configure(permissions='mode = "ask"')
+    client = await world.start()
+
+    async def listed() -> set[str]:
+        return {one["name"] for one in (await client.request("agent/tools/list", {}))["tools"]}
+
+    assert "edit" in await listed()
+    world.configure(permissions='mode = "plan"')
+    await turn(client)
+    assert "edit" not in await listed()

@@ -280,6 +280,10 @@ async def test_mode_model_and_session_are_set_by_argument_or_by_choice(editor):
         for m in editor.client.messages
         if m.get("method") == "window/showMessageRequest"
     )
+    assert (await editor.run("lspAgent.mode"))["value"] == "accept-edits"
+    elsewhere = {"sessionId": first, "optionId": "mode", "value": "plan"}
+    await editor.client.request("agent/session/configure", elsewhere)
+    assert (await editor.run("lspAgent.mode"))["value"] == "plan"
     assert (await editor.run("lspAgent.model"))["value"] == "scripted/script"
     with pytest.raises(Failed):
         await editor.run("lspAgent.model", "no/such")

@@ -1,5 +1,6 @@
 """Commands that choose: the conversation, the model, the mode. With an argument they set; without one they ask."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from lsp_agent.agent.sessions import MODES
@@ -21,8 +22,6 @@ class Choices:
     def __init__(self, server: AgentServer, connection: Connection) -> None:
         self._server = server
         self._connection = connection
-        self._modes: dict[str, str] = {}
-        """By session, the mode chosen here."""
 
     async def sessions(self, arguments: list[Any], _token: Any = None) -> dict[str, Any]:
         """`[]`: the newest, and a question which to go on with. `[sessionId]` or `["new"]`: go on with that one."""
@@ -73,12 +72,12 @@ class Choices:
     async def _current(self, option_id: str) -> tuple[str | None, list[str]]:
         """The value in force, None when it is not known, and what it may be."""
         core, session_id = self._core(), self._connection.last_session
+        if session_id is not None:
+            found = _option_of(await core.sessions.get(session_id), option_id)
+            return found["value"], found["choices"]
         if option_id == "mode":
-            known = self._modes.get(session_id) if session_id is not None else core.default_mode
-            return known, list(MODES)
-        choices = [model.ref for model in core.providers.models()]
-        value = (await core.sessions.get(session_id)).get("model") if session_id is not None else None
-        return value, choices
+            return core.sessions.default_mode(), list(MODES)
+        return None, [model.ref for model in core.providers.models()]
 
     async def _set(self, option_id: str, value: str) -> dict[str, Any]:
         core = self._core()
@@ -86,10 +85,7 @@ class Choices:
         if session_id is None:
             session_id = (await core.sessions.new())["sessionId"]
             companion_of(self._connection).follow(session_id)
-        options = (await core.sessions.configure(session_id, option_id, value))["options"]
-        found = next(option for option in options if option["optionId"] == option_id)
-        if option_id == "mode":
-            self._modes[session_id] = str(found["value"])
+        found = _option_of(await core.sessions.configure(session_id, option_id, value), option_id)
         self._say(f"{str(found['name']).lower()} is {found['value']} in this conversation")
         return {"optionId": option_id, "value": found["value"], "choices": found["choices"]}
 
@@ -109,3 +105,8 @@ class Choices:
     def _say(self, text: str) -> None:
         if not self._connection.agreed.events:
             self._connection.show(f"Agent: {text}")
+
+
+def _option_of(answer: Mapping[str, Any], option_id: str) -> Mapping[str, Any]:
+    """One of the `options` that `session/get` and `session/configure` tell."""
+    return next(option for option in answer["options"] if option["optionId"] == option_id)
