@@ -26,7 +26,7 @@ HALF: list[dict[str, Any]] = [
 ]
 INPUT = (
     "local b = require('lsp_agent.input').bufnr(require('lsp_agent.chat').here()) "
-    "return table.concat(vim.api.nvim_buf_get_lines(b, 0, -1, false), '\\n')"
+    "return b and table.concat(vim.api.nvim_buf_get_lines(b, 0, -1, false), '\\n')"
 )
 
 
@@ -86,6 +86,54 @@ def test_a_prompt_the_killed_server_had_not_answered_is_run_once_by_the_next(tmp
         assert [message["text"] for message in nvim.view()["messages"]] == ["one", "Yes."]
         assert nvim.lua("return next(require('lsp_agent.chat').here().unanswered)") is None
         assert len(nvim.completes()) == 1
+
+
+def test_prompts_sent_at_once_begin_one_session_and_keep_their_order_over_a_killed_server(
+    tmp_path: Path, workspace: Path
+) -> None:
+    with PluginNvim(tmp_path / "home", workspace, YES) as nvim:
+        nvim.open(workspace / "a.py")
+        nvim.connect()
+        server = psutil.Process(nvim.server_pid())
+        server.suspend()
+        for name in ("one", "two", "three"):
+            nvim.api.command(f"Agent ask {name}")
+        nvim.until(lambda: nvim.lua("return #require('lsp_agent.chat').here().behind") == 2)
+        os.kill(server.pid, signal.SIGKILL)
+        nvim.until(lambda: len(nvim.completes()) == 3)
+        texts = [message["text"] for message in nvim.view()["messages"]]
+        assert texts == ["one", "Yes.", "two", "Yes.", "three", "Yes."]
+        server = psutil.Process(nvim.server_pid())
+        server.suspend()
+        for name in ("four", "five", "six"):
+            nvim.api.command(f"Agent ask {name}")
+        nvim.until(lambda: nvim.lua("return vim.tbl_count(require('lsp_agent.chat').here().unanswered)") == 3)
+        os.kill(server.pid, signal.SIGKILL)
+        nvim.until(lambda: len(nvim.completes()) == 6)
+        asked = [message["text"] for message in nvim.view()["messages"] if message["role"] == "user"]
+        assert asked == ["one", "two", "three", "four", "five", "six"]
+
+
+def test_what_cannot_be_sent_comes_back_in_order_below_what_is_written(tmp_path: Path, workspace: Path) -> None:
+    with PluginNvim(tmp_path / "home", workspace, YES, cmd=["/nowhere/lsp-agent", "serve"]) as nvim:
+        nvim.open(workspace / "a.py")
+        for name in ("one", "two"):
+            nvim.api.command(f"Agent ask {name}")
+        assert nvim.until(lambda: nvim.lua(INPUT)) == "one\n\ntwo"
+
+
+def test_a_word_for_a_turn_that_died_with_its_server_comes_back_to_the_input(tmp_path: Path, workspace: Path) -> None:
+    with PluginNvim(tmp_path / "home", workspace, HALF) as nvim:
+        nvim.open(workspace / "a.py")
+        nvim.api.command("Agent ask one")
+        nvim.until(lambda: nvim.held("half") and "Half" in nvim.chat())
+        server = psutil.Process(nvim.server_pid())
+        server.suspend()
+        nvim.api.command("Agent steer be brief")
+        nvim.until(lambda: nvim.lua("return next(require('lsp_agent.chat').here().unanswered) ~= nil"))
+        os.kill(server.pid, signal.SIGKILL)
+        assert nvim.until(lambda: nvim.lua(INPUT)) == "be brief"
+        assert nvim.lua("return next(require('lsp_agent.chat').here().unanswered)") is None
 
 
 def test_a_refused_prompt_comes_back_to_the_input(tmp_path: Path, workspace: Path) -> None:

@@ -39,6 +39,10 @@ do = [ { text = "This is two: " }, { hold = "two" }, { text = "ends." } ]
 when = "story three"
 do = [ { text = "This is three: " }, { hold = "three" }, { text = "ends." } ]
 [[turn]]
+when = "quick"
+times = 0
+do = [ { text = "Quick." } ]
+[[turn]]
 when = "much"
 do = [ { text = "some wörds 😀\\n\\n", repeat = 2500, deltas = 4 } ]
 [[turn]]

@@ -64,6 +64,17 @@ def test_a_selection_is_edited_in_place_and_the_other_actions_take_it_along(desk
     window.chat.locator(".message.assistant", has_text="You asked: Write tests").wait_for()
 
 
+def test_a_wish_that_cannot_be_sent_is_in_the_chat_where_it_can_be_sent_again(desk_for: Any) -> None:
+    desk = desk_for(SCRIPT, **{"lspAgent.server.command": ["/nowhere/lsp-agent"]})
+    window = desk.window
+    window.focus_editor(2)
+    window.command("Agent: Edit Selection in Place")
+    window.answer("make it add")
+    prompt = window.chat.locator("#prompt")
+    prompt.wait_for()
+    until(lambda: prompt.input_value() == "Edit this file: make it add", "the wish is there")
+
+
 WORK = """
 [[turn]]
 when = "work"

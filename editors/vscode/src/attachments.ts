@@ -13,6 +13,13 @@ interface Added {
   readonly attachment: Attachment;
 }
 
+/** What goes along with one prompt. */
+export interface Taken {
+  readonly items: readonly Attachment[];
+  /** The prompt was not accepted: what the user added goes along with the next one. */
+  readonly giveBack: () => void;
+}
+
 export class Attachments implements vscode.Disposable {
   readonly #changed = new vscode.EventEmitter<void>();
   readonly onChange = this.#changed.event;
@@ -49,24 +56,17 @@ export class Attachments implements vscode.Disposable {
   }
 
   /** What is sent, with the versions of this moment; what was added is used up. */
-  take(): Attachment[] {
+  take(): Taken {
     this.#state.flush();
-    const taken = [...this.#current(), ...this.#added].map(({ attachment }) => attachment);
-    this.#added = [];
-    this.#changed.fire();
-    return taken;
+    return this.#taken(this.#current().map(({ attachment }) => attachment));
   }
 
   /** What is sent with a question about an editor: its file and selection, whatever the settings say. */
-  takeWith(editor: vscode.TextEditor): Attachment[] {
+  takeWith(editor: vscode.TextEditor): Taken {
     this.#state.flush();
     const { document, selection } = editor;
     const file: Attachment = { type: 'buffer', uri: document.uri.toString(), version: document.version };
-    const about = selection.isEmpty ? [file] : [file, rangeOf(document, selection)];
-    const taken = [...about, ...this.#added.map(({ attachment }) => attachment)];
-    this.#added = [];
-    this.#changed.fire();
-    return taken;
+    return this.#taken(selection.isEmpty ? [file] : [file, rangeOf(document, selection)]);
   }
 
   /** Make sure the selection goes along with the next prompt. */
@@ -131,6 +131,17 @@ export class Attachments implements vscode.Disposable {
     this.#added = this.#added.filter(({ chip }) => chip.id !== id);
     this.#removed.add(id);
     this.#changed.fire();
+  }
+
+  #taken(about: readonly Attachment[]): Taken {
+    const added = this.#added;
+    this.#added = [];
+    this.#changed.fire();
+    const giveBack = (): void => {
+      this.#added = [...added, ...this.#added];
+      this.#changed.fire();
+    };
+    return { items: [...about, ...added.map(({ attachment }) => attachment)], giveBack };
   }
 
   #add(chip: Omit<Chip, 'id'>, attachment: Attachment): void {

@@ -103,13 +103,18 @@ export class Chat implements vscode.Disposable {
 
   async #send({ text, how }: Of<'send'>): Promise<void> {
     const { conversations, view } = this.#parts;
-    const ours = text.trimStart().startsWith('/') ? await called(this.#parts, text) : undefined;
-    if (ours) {
-      await perform(this, this.#parts, ours);
-    } else {
-      await conversations.send(text, how === 'default' ? readConfig().whenBusy : how);
+    let isAccepted = false;
+    try {
+      const ours = text.trimStart().startsWith('/') ? await called(this.#parts, text) : undefined;
+      if (ours) {
+        await perform(this, this.#parts, ours);
+      } else {
+        await conversations.send(text, how === 'default' ? readConfig().whenBusy : how);
+      }
+      isAccepted = true;
+    } finally {
+      view.post({ type: 'answered', text, isAccepted });
     }
-    view.post({ type: 'accepted' });
   }
 
   async #complete({ token, text, offset }: Of<'complete'>): Promise<void> {

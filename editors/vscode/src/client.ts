@@ -112,9 +112,32 @@ export class Server implements vscode.Disposable {
     params: ClientRequests[M]['params'],
   ): Promise<ClientRequests[M]['result']> {
     if (!this.#client || this.state !== 'running') {
-      throw new Error('the agent is not running');
+      throw notRunning();
     }
     return this.#client.sendRequest<ClientRequests[M]['result']>(method, params);
+  }
+
+  /** Wait until it runs (`anew`: until it was started once more). Rejects when it will not, or not in time. */
+  ready(waitMs: number, anew = false): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = (state: ServerState): void => {
+        if (state === 'running') {
+          end(resolve);
+        } else if (state !== 'starting' && state !== 'stopped') {
+          end(() => reject(notRunning()));
+        }
+      };
+      const timer = setTimeout(() => end(() => reject(notRunning())), waitMs);
+      const subscription = this.onState(look);
+      const end = (settle: () => void): void => {
+        clearTimeout(timer);
+        subscription.dispose();
+        settle();
+      };
+      if (!anew) {
+        look(this.state);
+      }
+    });
   }
 
   /** Tell the server. Does nothing when there is none. */
@@ -261,6 +284,10 @@ export class Server implements vscode.Disposable {
     this.#changed.dispose();
     this.#made.dispose();
   }
+}
+
+function notRunning(): Error {
+  return new Error('the agent is not running');
 }
 
 /** The client's `agent` block (PROTOCOL 2). */

@@ -1,12 +1,13 @@
 /** The sessions this window has open: events folded, prompts sent, everything attached again after a restart. */
 import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
-import type { Attachments } from './attachments.ts';
+import type { Attachments, Taken } from './attachments.ts';
 import type { Server } from './client.ts';
 import { type Log, reason } from './log.ts';
 import type { EventParams, Json, ModelEntry, RunCompleteParams, RunParams, Message as Stored } from './protocol.ts';
 import { Remembered } from './remembering.ts';
 import { attached, childrenOf, describe, load } from './restoring.ts';
+import { untilAnswered } from './sending.ts';
 import { type Effect, Session } from './session.ts';
 import type { Labels, QueueOp, Streamed } from './view/messages.ts';
 import { type Decisions, decisionsOf } from './viewmodel.ts';
@@ -45,6 +46,8 @@ export class Conversations implements vscode.Disposable {
   #mode = '';
   /** Chosen before there is a session to configure. */
   #wishes = new Map<string, string>();
+  /** A prompt is on its way that makes a session; settles with its answer, never rejects. */
+  #beginning: Promise<void> | undefined;
 
   readonly #server: Server;
   readonly #attachments: Attachments;
@@ -103,9 +106,28 @@ export class Conversations implements vscode.Disposable {
   }
 
   /** Send a prompt to the session that is shown, or to a new one. Rejects when it was not accepted. */
-  async send(prompt: string, how: How, given?: NonNullable<RunParams['attachments']>): Promise<Sent> {
+  async send(prompt: string, how: How, taken = this.#attachments.take()): Promise<Sent> {
+    try {
+      // the first prompt makes the session that the next one belongs to
+      while (!this.active && this.#beginning) {
+        await this.#beginning;
+      }
+      const sent = this.#deliver(prompt, how, taken.items);
+      if (!this.active) {
+        const settled = (): void => {
+          this.#beginning = undefined;
+        };
+        this.#beginning = sent.then(settled, settled);
+      }
+      return await sent;
+    } catch (error) {
+      taken.giveBack();
+      throw error;
+    }
+  }
+
+  async #deliver(prompt: string, how: How, attachments: Taken['items']): Promise<Sent> {
     const session = this.active ?? (await this.#newWithWishes());
-    const attachments = given ?? this.#attachments.take();
     const busy = session !== undefined && session.model.state !== 'idle';
     if (busy && how === 'steer' && session.activeRun) {
       const { sessionId } = session.model;
@@ -113,19 +135,21 @@ export class Conversations implements vscode.Disposable {
         sessionId,
         expectedRunId: session.activeRun,
         prompt,
-        attachments,
+        attachments: [...attachments],
         otherwise: 'queue',
       });
       return { sessionId, runId: session.activeRun };
     }
     const runId = crypto.randomUUID();
-    const result = await this.#server.call('agent/run', {
+    const params: RunParams = {
       ...(session ? { sessionId: session.model.sessionId } : {}),
       runId,
       prompt,
-      attachments,
+      attachments: [...attachments],
       whenBusy: how === 'interrupt' ? 'interrupt' : 'queue',
-    });
+    };
+    // run once, however often it is asked for: its id stays the same
+    const result = await untilAnswered(this.#server, () => this.#server.call('agent/run', params));
     if (!session) {
       this.#adopt(new Session(result.sessionId));
     }
@@ -165,8 +189,6 @@ export class Conversations implements vscode.Disposable {
         ...(index === undefined ? {} : { index }),
         ifRevision: session.model.queue.revision,
       });
-      if (op === 'edit' && prompt !== undefined) {
-      }
     }
   }
 

@@ -4,12 +4,13 @@ import type { Attachments } from './attachments.ts';
 import type { Conversations, Sent } from './conversations.ts';
 import { permissionItems } from './pickers.ts';
 import type { PermissionRecord } from './protocol.ts';
+import type { ChatView } from './view/provider.ts';
 import { decisionsOf } from './viewmodel.ts';
 
 export interface Around {
   readonly conversations: Conversations;
   readonly attachments: Attachments;
-  readonly view: { readonly isVisible: boolean };
+  readonly view: Pick<ChatView, 'isVisible' | 'post' | 'reveal'>;
 }
 
 /** Ask what to change, send it with the selection, and stay in the text until it is done. The chat is not needed. */
@@ -24,7 +25,12 @@ export async function editInPlace({ conversations, attachments, view }: Around):
     return;
   }
   const what = editor.selection.isEmpty ? 'this file' : 'the selected code, and only that';
-  const sent = await conversations.send(`Edit ${what}: ${wish}`, 'queue', attachments.takeWith(editor));
+  const prompt = `Edit ${what}: ${wish}`;
+  const sent = await conversations.send(prompt, 'queue', attachments.takeWith(editor)).catch(async (error: unknown) => {
+    await view.reveal();
+    view.post({ type: 'insert', text: prompt }); // what was typed is not lost
+    throw error;
+  });
   const shown = { location: vscode.ProgressLocation.Window, title: 'Agent: editing' };
   await vscode.window.withProgress(shown, () => attend(conversations, sent, () => view.isVisible));
 }

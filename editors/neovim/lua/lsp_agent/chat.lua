@@ -19,6 +19,7 @@ local restoring = require('lsp_agent.restoring')
 ---@field ready boolean Connected and, when there was a session, attached
 ---@field waiting { go: fun(), lost: fun()? }[] What waits for `ready`
 ---@field unanswered table<string, lsp_agent.Unanswered> Prompts the server has not answered, by run id
+---@field behind { go: fun(), lost: fun() }[] Prompts that wait for the session that one of those makes
 ---@field crashes integer
 ---@field restarting boolean The server is being stopped to start again
 ---@field mentioned table<string, lsp_agent.Json> Attachments of mentions chosen in the input, by word
@@ -47,6 +48,7 @@ function M.of_root(root)
       ready = false,
       waiting = {},
       unanswered = {},
+      behind = {},
       crashes = 0,
       restarting = false,
       mentioned = {},

@@ -67,15 +67,6 @@ function M.send(chat, steering)
   require('lsp_agent').ask(text, { chat = chat, steering = steering })
 end
 
----Put a prompt back that could not be sent, unless something else is written meanwhile.
----@param chat lsp_agent.Chat
----@param text string
-function M.give_back(chat, text)
-  local bufnr = M.bufnr(chat)
-  if bufnr and text_of(bufnr) == '' then
-    write(bufnr, text)
-  end
-end
 
 ---@param chat lsp_agent.Chat
 ---@param bufnr integer
@@ -151,6 +142,15 @@ function M.open(chat, text)
     write(bufnr, text)
   end
   vim.cmd.startinsert({ bang = true })
+end
+
+---Put a prompt back that could not be sent, below what is written meanwhile.
+---@param chat lsp_agent.Chat
+---@param text string
+function M.give_back(chat, text)
+  local bufnr = M.bufnr(chat) or make(chat)
+  local written = text_of(bufnr)
+  write(bufnr, written == '' and text or written .. '\n\n' .. text)
 end
 
 ---Edit a prompt that waits; an empty text gives it up.

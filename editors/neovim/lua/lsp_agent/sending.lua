@@ -1,5 +1,5 @@
 -- Prompts on their way. One that was not answered when the server died is sent again, with the same run id: the server
--- runs it once. One that cannot be sent goes back into the input.
+-- runs it once. One that cannot be sent goes back into the input, and so does one for a turn that died with its server.
 
 local config = require('lsp_agent.config')
 local errors = require('lsp_agent.errors')
@@ -8,10 +8,15 @@ local memory = require('lsp_agent.memory')
 local M = {}
 
 ---@class (exact) lsp_agent.Unanswered
+---@field number integer In the order they were sent
 ---@field prompt string
 ---@field params lsp_agent.Json
+---@field is_steer boolean?
 ---@field bufnr integer?
 ---@field accepted fun(result: lsp_agent.Json)?
+
+---@type integer
+local sent_so_far = 0
 
 ---@class lsp_agent.AskOptions
 ---@field attachments (lsp_agent.Json[] | fun(): lsp_agent.Json[])? A function is called once the server is there
@@ -37,22 +42,52 @@ local function settle(chat)
   end
 end
 
+---Prompts that wait for the answer to another one.
 ---@param chat lsp_agent.Chat
----@param run_id string
-local function deliver(chat, run_id)
-  local sent = chat.unanswered[run_id]
+local function go_on(chat)
+  local behind = chat.behind
+  chat.behind = {}
+  for _, item in ipairs(behind) do
+    item.go()
+  end
+end
+
+---@param chat lsp_agent.Chat
+---@return lsp_agent.Unanswered[] In the order they were sent
+local function in_order(chat)
+  local list = vim.tbl_values(chat.unanswered)
+  table.sort(list, function(a, b)
+    return a.number < b.number
+  end)
+  return list
+end
+
+---@param chat lsp_agent.Chat
+---@param sent lsp_agent.Unanswered
+local function deliver(chat, sent)
+  local run_id = sent.params.runId
+  chat.unanswered[run_id] = sent
   chat:request('agent/run', sent.params, function(result)
     chat.unanswered[run_id] = nil
     if result.sessionId ~= chat.current and not sent.params.sessionId then
       chat:show(result.sessionId)
       settle(chat)
     end
+    go_on(chat)
     return sent.accepted and sent.accepted(result)
   end, function(err)
     chat.unanswered[run_id] = nil
     errors.report(err, 'run')
     give_back(chat, sent.prompt)
+    go_on(chat)
   end, sent.bufnr)
+end
+
+---@param sent { prompt: string, params: lsp_agent.Json, is_steer: boolean?, bufnr: integer?, accepted: fun(result: lsp_agent.Json)? }
+---@return lsp_agent.Unanswered
+local function numbered(sent)
+  sent_so_far = sent_so_far + 1
+  return vim.tbl_extend('error', sent, { number = sent_so_far })
 end
 
 ---@param options lsp_agent.AskOptions
@@ -65,6 +100,16 @@ local function attached(options)
   return made and #made > 0 and made or nil
 end
 
+---Whether a prompt is on its way that makes a session: the next one belongs to that.
+---@param chat lsp_agent.Chat
+---@return boolean
+local function begins(chat)
+  return not chat.current
+    and vim.iter(in_order(chat)):any(function(sent)
+      return not sent.params.sessionId
+    end)
+end
+
 ---Send a prompt. The session begins with the first one.
 ---@param chat lsp_agent.Chat
 ---@param prompt string
@@ -72,21 +117,26 @@ end
 ---@param accepted fun(result: lsp_agent.Json)?
 function M.ask(chat, prompt, options, accepted)
   options = options or {}
+  local function lost()
+    give_back(chat, prompt)
+  end
   chat:when_ready(function()
-    local run_id = memory.uuid()
+    if begins(chat) then
+      local function go()
+        M.ask(chat, prompt, options, accepted)
+      end
+      return table.insert(chat.behind, { go = go, lost = lost })
+    end
     local params = {
       sessionId = chat.current,
-      runId = run_id,
+      runId = memory.uuid(),
       prompt = prompt,
       attachments = attached(options),
       whenBusy = options.when_busy or config.get().when_busy,
       options = not chat.current and next(chat.next_options) and chat.next_options or nil,
     }
-    chat.unanswered[run_id] = { prompt = prompt, params = params, bufnr = options.bufnr, accepted = accepted }
-    deliver(chat, run_id)
-  end, function()
-    give_back(chat, prompt)
-  end)
+    deliver(chat, numbered({ prompt = prompt, params = params, bufnr = options.bufnr, accepted = accepted }))
+  end, lost)
 end
 
 ---Put a prompt into the running turn: the model sees it with its next request. When nothing runs it is a turn of its
@@ -104,9 +154,13 @@ function M.steer(chat, prompt, options)
     end
     local params = { sessionId = chat.current, expectedRunId = run_id, prompt = prompt, otherwise = 'queue' }
     params.attachments = attached(options)
+    local key = memory.uuid()
+    chat.unanswered[key] = numbered({ prompt = prompt, params = params, is_steer = true })
     chat:request('agent/steer', params, function(result)
+      chat.unanswered[key] = nil
       vim.notify('lsp-agent: ' .. (result.state == 'pending' and 'the turn takes it in' or 'waits its turn'))
     end, function(err)
+      chat.unanswered[key] = nil
       errors.report(err, 'steer')
       give_back(chat, prompt)
     end, options.bufnr)
@@ -118,18 +172,27 @@ end
 ---The server is back: what it has not answered is sent again.
 ---@param chat lsp_agent.Chat
 function M.again(chat)
-  for _, run_id in ipairs(vim.tbl_keys(chat.unanswered)) do
-    deliver(chat, run_id)
+  local unanswered = in_order(chat)
+  chat.unanswered = {}
+  for _, sent in ipairs(unanswered) do
+    if sent.is_steer then
+      give_back(chat, sent.prompt) -- its turn is over, and it has no id by which the server would know it again
+    else
+      deliver(chat, sent)
+    end
   end
 end
 
 ---The server will not come back: what it has not answered goes to the input.
 ---@param chat lsp_agent.Chat
 function M.give_up(chat)
-  local lost = chat.unanswered
-  chat.unanswered = {}
-  for _, sent in pairs(lost) do
+  local unanswered, behind = in_order(chat), chat.behind
+  chat.unanswered, chat.behind = {}, {}
+  for _, sent in ipairs(unanswered) do
     give_back(chat, sent.prompt)
+  end
+  for _, item in ipairs(behind) do
+    item.lost()
   end
 end
 

@@ -74,7 +74,8 @@ export type ToView =
   | { readonly type: 'insert'; readonly text: string }
   | { readonly type: 'queueText'; readonly messageId: string; readonly text: string }
   | { readonly type: 'focus'; readonly what: 'input' | 'permission' | 'sessions' }
-  | { readonly type: 'accepted' };
+  /** What became of a prompt. */
+  | { readonly type: 'answered'; readonly text: string; readonly isAccepted: boolean };
 
 export type ViewCommand =
   | 'new'

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { answerOf, ask, hold, parts, whenIdle } from './desk.ts';
+import * as vscode from 'vscode';
+import { answerOf, ask, folder, hold, parts, whenIdle } from './desk.ts';
 import { test, until } from './harness.ts';
 
 test('two sessions stream at once, each its own text', async () => {
@@ -15,6 +16,43 @@ test('two sessions stream at once, each its own text', async () => {
   await whenIdle(first);
   assert.equal(answerOf(first), 'This is one: ends.');
   assert.equal(answerOf(second), 'This is two: ends.');
+});
+
+test('two prompts at the same moment begin one session', async () => {
+  const { conversations } = await parts();
+  await conversations.show(undefined);
+  const [one, two] = await Promise.all([
+    conversations.send('quick one', 'queue'),
+    conversations.send('quick two', 'queue'),
+  ]);
+  assert.equal(one.sessionId, two.sessionId);
+  const session = await until(() => conversations.active, 'there is a session');
+  await until(() => session.model.completes.length === 2, 'both have ended');
+  assert.deepEqual(
+    session.model.messages.map(({ text }) => text),
+    ['quick one', 'Quick.', 'quick two', 'Quick.'],
+  );
+});
+
+test('what was attached to a prompt that was refused goes along with the next', async () => {
+  const { conversations, attachments } = await parts();
+  await conversations.show(undefined);
+  attachments.addFile(vscode.Uri.file(`${folder()}/is-not-there.txt`));
+  attachments.addText('kept', 'note');
+  await assert.rejects(conversations.send('quick', 'queue'), /is-not-there/);
+  const added = attachments.chips().filter(({ automatic }) => !automatic);
+  assert.deepEqual(
+    added.map(({ label }) => label),
+    ['is-not-there.txt', 'note'],
+  );
+  attachments.remove(added[0]?.id ?? '');
+  await conversations.send('quick', 'queue');
+  assert.deepEqual(
+    attachments.chips().filter(({ automatic }) => !automatic),
+    [],
+  );
+  const session = await until(() => conversations.active, 'there is a session');
+  await whenIdle(session);
 });
 
 test('ten thousand deltas are folded byte-exactly', async () => {
@@ -55,5 +93,5 @@ test('a restart of the server interrupts a run, and the session is there again',
     return found?.model.completes.some(({ stopReason }) => stopReason === 'interrupted') && found;
   }, 'the run was told to be interrupted');
   assert.match(again.model.messages[0]?.text ?? '', /story three/);
-  assert.equal(again.model.state, 'idle');
+  await whenIdle(again);
 });

@@ -33,6 +33,7 @@ export class Composer {
   readonly #submit = iconButton('send', 'Send (Enter)', () => this.#send('default'), 'submit');
   readonly #completion = new Completion(this.#input);
   #isBusy = false;
+  #isSending = false;
   #escapedAt = 0;
 
   constructor() {
@@ -79,10 +80,13 @@ export class Composer {
     this.focus();
   }
 
-  /** The prompt was accepted. */
-  sent(): void {
-    this.#input.value = '';
-    this.#resize();
+  /** A prompt was accepted, or not: then it stays. So does what was typed behind it meanwhile. */
+  answered(text: string, isAccepted: boolean): void {
+    this.#setSending(false);
+    if (isAccepted && this.#input.value.startsWith(text)) {
+      this.#input.value = this.#input.value.slice(text.length);
+      this.#resize();
+    }
   }
 
   chips(chips: readonly Chip[]): void {
@@ -120,9 +124,17 @@ export class Composer {
 
   #send(how: 'default' | 'steer' | 'interrupt'): void {
     const text = this.#input.value;
-    if (text.trim()) {
+    // until it is answered it is on its way: a second Enter must not send it twice
+    if (text.trim() && !this.#isSending) {
+      this.#setSending(true);
       send({ type: 'send', text, how });
     }
+  }
+
+  #setSending(isSending: boolean): void {
+    this.#isSending = isSending;
+    this.#submit.disabled = isSending;
+    this.#submit.setAttribute('aria-busy', String(isSending));
   }
 
   #key(event: KeyboardEvent): void {

@@ -46,9 +46,12 @@ class Page {
         return this.#dock.editQueued(message.messageId, message.text);
       case 'focus':
         return this.#focus(message.what);
-      case 'accepted':
-        this.#composer.sent();
-        return this.#transcript.toEnd();
+      case 'answered':
+        this.#composer.answered(message.text, message.isAccepted);
+        if (message.isAccepted) {
+          this.#transcript.toEnd();
+        }
+        return;
     }
   }
 
