@@ -14,7 +14,8 @@ import xxhash
 from lsp_agent.domain.run import RunOptions
 
 _KEYS = frozenset({"prompt", "sessionId", "runId", "whenBusy", "attachments", "options"})
-_WHEN_BUSY = frozenset({"queue", "fold", "reject", "interrupt"})
+WHEN_BUSY = ("queue", "fold", "reject", "interrupt")
+"""What a prompt may do while a run is active (PROTOCOL 3)."""
 _PLAIN_CHARS = 100_000
 _PLAIN_ID_CHARS = 128
 
@@ -63,7 +64,7 @@ def plain_run(raw: Any) -> RunRequest | None:
         return None
     if not (_is_plain_id(session_id) and _is_plain_id(run_id)):
         return None
-    if when_busy is not None and (type(when_busy) is not str or when_busy not in _WHEN_BUSY):
+    if when_busy is not None and (type(when_busy) is not str or when_busy not in WHEN_BUSY):
         return None
     content = Submitted(prompt, (), RunOptions(), hash_of({"prompt": prompt}))
     return RunRequest(content, session_id, run_id, when_busy)

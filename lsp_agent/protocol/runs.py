@@ -23,13 +23,10 @@ from lsp_agent.protocol.base import (
     open_enum,
 )
 from lsp_agent.protocol.content import Attachments, Prompt
+from lsp_agent.protocol.run_request import WHEN_BUSY
 
 Mode = Literal["ask", "plan", "accept-edits", "full-auto"]
-WhenBusy = Annotated[
-    str,
-    AfterValidator(known("queue", "fold", "reject", "interrupt")),
-    open_enum("queue", "fold", "reject", "interrupt"),
-]
+WhenBusy = Annotated[str, AfterValidator(known(*WHEN_BUSY)), open_enum(*WHEN_BUSY)]
 Otherwise = Annotated[str, AfterValidator(known("reject", "queue", otherwise="reject")), open_enum("reject", "queue")]
 QueueFate = Annotated[str, AfterValidator(known("drop", "keep", otherwise="keep")), open_enum("drop", "keep")]
 

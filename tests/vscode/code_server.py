@@ -263,8 +263,7 @@ class Window:
         """Open a file of the folder by its name."""
         self.page.keyboard.press("Control+p")
         self.page.locator(".quick-input-widget input").fill(name)
-        self.page.locator(".quick-input-list .monaco-list-row", has_text=name).first.wait_for()
-        self.page.keyboard.press("Enter")
+        self.choose(name)
         self.page.locator(".tab.active", has_text=name).wait_for()
 
     def focus_editor(self, line: int = 1) -> None:

@@ -87,6 +87,21 @@ def test_prompts_are_moved_edited_whole_and_sent_now_and_one_joins_the_running_t
     assert chat.locator(".message.assistant", has_text="The third ends.").count() == 0
 
 
+def test_what_was_typed_into_a_prompt_whose_turn_came_meanwhile_is_kept(desk_for: Any) -> None:
+    desk = desk_for(STORY)
+    chat = desk.window.open_chat()
+    desk.window.say("tell a story")
+    desk.until_held("middle")
+    desk.window.say("second one")
+    chat.locator(".queue li", has_text="second one").get_by_label("Edit", exact=True).press("Enter")
+    box = chat.get_by_label("Edit the prompt")
+    box.fill("second one, and more")
+    desk.release("middle")
+    chat.locator(".message.assistant", has_text="You asked: second one").wait_for()
+    prompt = chat.locator("#prompt")
+    until(lambda: prompt.input_value() == "second one, and more", lambda: f"it is kept: {prompt.input_value()!r}")
+
+
 COMMAND = """
 [[turn]]
 when = "run"

@@ -58,6 +58,7 @@ def test_an_unsaved_buffer_is_edited_after_a_permission_given_by_keyboard_and_un
     card.wait_for()
     assert "return a + b" in card.inner_text()
     assert chat.locator("button.answer:focus").get_attribute("data-option") == "allow_once"
+    chat.locator("#composer .pick", has_text="Ask").wait_for()
     window.picture("vscode-permission")
     assert "return a - b" in window.text()
     window.page.keyboard.press("Enter")

@@ -85,6 +85,11 @@ def test_hunks_are_decided_by_keys_the_run_is_reviewed_and_a_checkpoint_brings_a
     window.say("once more")
     chat.locator(".message.assistant", has_text="It is three.").wait_for()
     chat.locator('#head[data-state="idle"]').wait_for()
+    window.command("Agent: Review Changes of the Last Run")
+    page.locator(".tab.active", has_text="Changes of the last run").wait_for()
+    for line in ("LIMIT = 2", "LIMIT = 3"):
+        page.locator(".view-line", has_text=line).first.wait_for()
+    assert page.locator(".view-line", has_text="return a").count() == 0
     window.command("Agent: Checkpoints")
     rows = page.locator(".quick-input-list .monaco-list-row")
     until(lambda: rows.count() == 2, lambda: f"a state before each run: {rows.all_inner_texts()}")

@@ -35,6 +35,10 @@ def test_a_folder_is_trusted_from_the_banner_and_servers_and_rules_are_listed(de
     banner.wait_for(state="detached")
     window.say("hello")
     chat.locator(".message.assistant").wait_for()
+    notice = chat.locator(".banner.info", has_text="Rules in force: AGENTS.md")
+    notice.wait_for()
+    notice.get_by_label("Dismiss").press("Enter")
+    notice.wait_for(state="detached")
 
     window.command("Agent: Rules in Force")
     window.choose("AGENTS.md")

@@ -67,7 +67,7 @@ export class Chat implements vscode.Disposable {
       case 'permit':
         return conversations.permit(message.requestId, message.optionId, message.message);
       case 'queue':
-        return conversations.queue(message.op, message.messageId, message.text, message.index);
+        return this.#queue(message);
       case 'queueText':
         return this.#queueText(message.messageId);
       case 'removeChip':
@@ -156,6 +156,16 @@ export class Chat implements vscode.Disposable {
       case 'compact':
         return this.compact();
     }
+  }
+
+  async #queue({ op, messageId, text, index }: Of<'queue'>): Promise<void> {
+    const { conversations, view } = this.#parts;
+    await conversations.queue(op, messageId, text, index).catch((error: unknown) => {
+      if (text !== undefined) {
+        view.post({ type: 'insert', text }); // it waits no longer: what was typed is not lost
+      }
+      throw error;
+    });
   }
 
   async #queueText(messageId: string): Promise<void> {

@@ -151,7 +151,10 @@ export class Conversations implements vscode.Disposable {
     // run once, however often it is asked for: its id stays the same
     const result = await untilAnswered(this.#server, () => this.#server.call('agent/run', params));
     if (!session) {
-      this.#adopt(new Session(result.sessionId));
+      // no event tells what a session has begun with
+      this.#describe(this.#adopt(new Session(result.sessionId))).catch((error: unknown) =>
+        this.#log.debug(`session ${result.sessionId}: ${reason(error)}`),
+      );
     }
     return { sessionId: result.sessionId, runId };
   }
@@ -314,7 +317,7 @@ export class Conversations implements vscode.Disposable {
       this.#attaching.delete(sessionId);
       this.sessions.set(sessionId, restored);
       this.#replaced.fire(this.active);
-      describe(restored, await this.#server.call('agent/session/get', { sessionId }));
+      await this.#describe(restored);
       if (seq === 0 && result.mode === 'replay') {
         await this.#readWhatWasBefore(restored);
       }
@@ -327,6 +330,12 @@ export class Conversations implements vscode.Disposable {
     } finally {
       this.#attaching.delete(sessionId);
     }
+  }
+
+  /** Its title, and the options in force. */
+  async #describe(session: Session): Promise<void> {
+    describe(session, await this.#server.call('agent/session/get', { sessionId: session.model.sessionId }));
+    this.#effects.fire({ session, effects: [{ op: 'options' }] });
   }
 
   /** A fork has messages that no event of its own has told. Those that are told have come: answers keep their order. */

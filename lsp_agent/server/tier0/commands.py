@@ -12,6 +12,7 @@ from lsp_agent.agent.submission import RunAnswer, Submission
 from lsp_agent.domain.errors import AgentError, RequestRejected
 from lsp_agent.domain.run import RunOptions
 from lsp_agent.domain.text import Range, TextEdit
+from lsp_agent.protocol.run_request import WHEN_BUSY
 from lsp_agent.server.connection import Connection
 from lsp_agent.server.core import Core
 from lsp_agent.server.frozen import FrozenDocuments
@@ -31,7 +32,6 @@ _log = logging.getLogger(__name__)
 
 Arguments = list[Any]
 Token = int | str | None
-WHEN_BUSY = ("fold", "queue", "reject", "interrupt")
 
 
 class Commands:

@@ -20,12 +20,14 @@ export class Dock {
   readonly #banners = el('div', { class: 'banners', role: 'status', 'aria-live': 'polite' });
   readonly #asked = el('div', { class: 'asked' });
   readonly #plan = el('details', { class: 'panel plan' });
-  readonly #queue = new Queue();
+  readonly #queue: Queue;
   #shownBanners: Banner[] = [];
   /** By request: a card that is half filled in stays as it is when another comes or goes. */
   #cards = new Map<string, HTMLElement>();
 
-  constructor() {
+  /** `left`: gets what was typed into something that is there no longer. */
+  constructor(left: (text: string) => void) {
+    this.#queue = new Queue(left);
     byId('dock').append(this.#banners, this.#plan, this.#queue.element, this.#asked);
   }
 

@@ -11,8 +11,8 @@ import { Transcript } from './transcript.ts';
 
 class Page {
   readonly #transcript = new Transcript();
-  readonly #dock = new Dock();
   readonly #composer = new Composer();
+  readonly #dock = new Dock((text) => this.#composer.insert(text));
   readonly #sessions = new SessionList();
   readonly #head = byId('head');
   #session: Session | undefined;

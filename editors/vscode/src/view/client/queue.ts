@@ -4,6 +4,7 @@ import { byId, el, icon, iconButton, send } from './dom.ts';
 
 interface Edited {
   readonly messageId: string;
+  readonly text: string;
   readonly input: HTMLTextAreaElement;
 }
 
@@ -12,6 +13,12 @@ export class Queue {
   #items: readonly QueueItem[] = [];
   #drawn = '';
   #edited: Edited | undefined;
+  readonly #left: (text: string) => void;
+
+  /** `left`: gets the text of a prompt that was being edited when its turn came. */
+  constructor(left: (text: string) => void) {
+    this.#left = left;
+  }
 
   draw(items: readonly QueueItem[]): void {
     const state = JSON.stringify(items.map(({ messageId, preview, kind }) => [messageId, preview, kind]));
@@ -20,10 +27,15 @@ export class Queue {
     }
     this.#drawn = state;
     this.#items = items;
-    if (!items.some(({ messageId }) => messageId === this.#edited?.messageId)) {
+    const edited = this.#edited;
+    const isGone = !items.some(({ messageId }) => messageId === edited?.messageId);
+    if (isGone) {
       this.#edited = undefined;
     }
     this.#redraw();
+    if (isGone && edited && edited.input.value !== edited.text) {
+      this.#left(edited.input.value);
+    }
   }
 
   /** The whole text of a prompt has come, to be edited. */
@@ -35,7 +47,7 @@ export class Queue {
     input.value = text;
     input.addEventListener('keydown', (event) => this.#key(event));
     input.addEventListener('input', () => fit(input));
-    this.#edited = { messageId, input };
+    this.#edited = { messageId, text, input };
     this.#redraw();
     fit(input);
     input.focus();
