@@ -8,7 +8,7 @@ local memory = require('lsp_agent.memory')
 local M = {}
 
 ---@class (exact) lsp_agent.Unanswered
----@field number integer In the order they were sent
+---@field number integer? In the order they were sent
 ---@field prompt string
 ---@field params lsp_agent.Json
 ---@field is_steer boolean?
@@ -63,10 +63,19 @@ local function in_order(chat)
 end
 
 ---@param chat lsp_agent.Chat
+---@param key string
+---@param sent lsp_agent.Unanswered
+local function keep(chat, key, sent)
+  sent_so_far = sent_so_far + 1
+  sent.number = sent.number or sent_so_far
+  chat.unanswered[key] = sent
+end
+
+---@param chat lsp_agent.Chat
 ---@param sent lsp_agent.Unanswered
 local function deliver(chat, sent)
   local run_id = sent.params.runId
-  chat.unanswered[run_id] = sent
+  keep(chat, run_id, sent)
   chat:request('agent/run', sent.params, function(result)
     chat.unanswered[run_id] = nil
     if result.sessionId ~= chat.current and not sent.params.sessionId then
@@ -81,13 +90,6 @@ local function deliver(chat, sent)
     give_back(chat, sent.prompt)
     go_on(chat)
   end, sent.bufnr)
-end
-
----@param sent { prompt: string, params: lsp_agent.Json, is_steer: boolean?, bufnr: integer?, accepted: fun(result: lsp_agent.Json)? }
----@return lsp_agent.Unanswered
-local function numbered(sent)
-  sent_so_far = sent_so_far + 1
-  return vim.tbl_extend('error', sent, { number = sent_so_far })
 end
 
 ---@param options lsp_agent.AskOptions
@@ -135,7 +137,7 @@ function M.ask(chat, prompt, options, accepted)
       whenBusy = options.when_busy or config.get().when_busy,
       options = not chat.current and next(chat.next_options) and chat.next_options or nil,
     }
-    deliver(chat, numbered({ prompt = prompt, params = params, bufnr = options.bufnr, accepted = accepted }))
+    deliver(chat, { prompt = prompt, params = params, bufnr = options.bufnr, accepted = accepted })
   end, lost)
 end
 
@@ -155,7 +157,7 @@ function M.steer(chat, prompt, options)
     local params = { sessionId = chat.current, expectedRunId = run_id, prompt = prompt, otherwise = 'queue' }
     params.attachments = attached(options)
     local key = memory.uuid()
-    chat.unanswered[key] = numbered({ prompt = prompt, params = params, is_steer = true })
+    keep(chat, key, { prompt = prompt, params = params, is_steer = true })
     chat:request('agent/steer', params, function(result)
       chat.unanswered[key] = nil
       vim.notify('lsp-agent: ' .. (result.state == 'pending' and 'the turn takes it in' or 'waits its turn'))
