@@ -66,6 +66,16 @@ def test_a_killed_editor_finds_its_session_again(tmp_path: Path, workspace: Path
         assert again.view()["sessionId"] == before["sessionId"]
 
 
+def stored(nvim: PluginNvim, session_id: str) -> list[str]:
+    """The texts of the session's messages in the database."""
+    messages = nvim.lua(
+        "local client = require('lsp_agent.chat').here():client() "
+        "return client:request_sync('agent/session/read', { sessionId = ... }, 10000).result.messages",
+        session_id,
+    )
+    return ["".join(part["text"] for part in message["parts"] if part["type"] == "text") for message in messages]
+
+
 def test_a_killed_server_comes_back_and_the_chat_goes_on(tmp_path: Path, workspace: Path) -> None:
     script = [
         TITLE,
@@ -78,6 +88,7 @@ def test_a_killed_server_comes_back_and_the_chat_goes_on(tmp_path: Path, workspa
         nvim.until(lambda: nvim.held("half"))
         nvim.until(lambda: [message["text"] for message in nvim.view()["messages"]] == ["one", "Half"])
         session = nvim.view()["sessionId"]
+        nvim.until(lambda: stored(nvim, session) == ["one", "Half"])  # what is shown may be a moment ahead of the store
         os.kill(nvim.server_pid(), signal.SIGKILL)
         done = nvim.until(nvim.completes)[0]
         assert done["stopReason"] == "interrupted"
@@ -134,3 +145,25 @@ def test_ten_thousand_deltas_are_byte_exact_and_the_editor_answers_meanwhile(
         assert nvim.view()["messages"][-1]["text"] == expected
         nvim.until(lambda: expected in nvim.chat() + "\n")  # the last frame is drawn a moment after the end
         assert nvim.chat().count(piece.strip()) == DELTAS
+
+
+def test_the_mode_in_force_is_shown_from_the_first_prompt_on_and_after_a_restart(
+    tmp_path: Path, workspace: Path
+) -> None:
+    """It is that of the configuration: no event tells it."""
+    script = [{"times": 0, "do": [{"text": "Yes."}]}]
+    full_auto = '[permissions]\nmode = "full-auto"\n'
+
+    def shown(nvim: PluginNvim) -> bool:
+        return "full-auto" in nvim.lua("return require('lsp_agent').statusline()")
+
+    with PluginNvim(tmp_path / "home", workspace, script, config=full_auto) as nvim:
+        nvim.open(workspace / "a.py")
+        nvim.api.command("Agent ask one")
+        nvim.until(nvim.completes)
+        nvim.until(lambda: shown(nvim))
+    with PluginNvim(tmp_path / "home", workspace, script, config=full_auto) as nvim:
+        nvim.open(workspace / "a.py")
+        nvim.connect()
+        nvim.until(lambda: nvim.view().get("messages"))
+        nvim.until(lambda: shown(nvim))

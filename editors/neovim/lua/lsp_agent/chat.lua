@@ -204,6 +204,7 @@ function Chat:join(session_id, options, done)
     end
     self:read_on(session_id, vim.tbl_get(result, 'snapshot', 'nextCursor'))
     self:join_children(session_id)
+    self:describe(session_id)
     if config.get().signs then
       require('lsp_agent.changes').load(self, session_id)
     end
@@ -220,6 +221,18 @@ function Chat:join(session_id, options, done)
     end
     return done and done()
   end)
+end
+
+---Ask for the options in force: no event tells what a session has begun with.
+---@param session_id string
+function Chat:describe(session_id)
+  self:request('agent/session/get', { sessionId = session_id }, function(info)
+    local session = self.sessions[session_id]
+    if session then
+      session.options = info.options or session.options
+      require('lsp_agent.status').changed()
+    end
+  end, function() end) -- it was deleted meanwhile
 end
 
 ---Sub-agents are sessions of their own: what they have done so far is asked of each.

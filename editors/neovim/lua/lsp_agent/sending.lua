@@ -81,6 +81,7 @@ local function deliver(chat, sent)
     if result.sessionId ~= chat.current and not sent.params.sessionId then
       chat:show(result.sessionId)
       settle(chat)
+      chat:describe(result.sessionId)
     end
     go_on(chat)
     return sent.accepted and sent.accepted(result)
