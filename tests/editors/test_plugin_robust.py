@@ -136,6 +136,26 @@ def test_a_word_for_a_turn_that_died_with_its_server_comes_back_to_the_input(tmp
         assert nvim.lua("return next(require('lsp_agent.chat').here().unanswered)") is None
 
 
+def test_an_edited_prompt_comes_back_to_the_input_when_the_server_dies_over_it(tmp_path: Path, workspace: Path) -> None:
+    with PluginNvim(tmp_path / "home", workspace, HALF) as nvim:
+        nvim.open(workspace / "a.py")
+        nvim.api.command("Agent ask one")
+        nvim.until(lambda: nvim.held("half"))
+        nvim.api.command("Agent ask two")
+        nvim.until(lambda: "1 queued" in nvim.lua("return require('lsp_agent').statusline()"))
+        nvim.api.command("Agent queue")
+        nvim.api.input("e")
+        nvim.until(lambda: nvim.lua(INPUT) == "two")
+        server = psutil.Process(nvim.server_pid())
+        server.suspend()
+        nvim.api.input("A, edited<Esc><CR>")
+        nvim.until(lambda: nvim.lua("return next(require('lsp_agent.chat').here().unanswered) ~= nil"))
+        assert nvim.lua(INPUT) == ""
+        os.kill(server.pid, signal.SIGKILL)
+        assert nvim.until(lambda: nvim.lua(INPUT)) == "two, edited"
+        nvim.until(lambda: len(nvim.completes()) == 2)
+
+
 def test_a_refused_prompt_comes_back_to_the_input(tmp_path: Path, workspace: Path) -> None:
     with PluginNvim(tmp_path / "home", workspace, HALF, when_busy="reject") as nvim:
         nvim.open(workspace / "a.py")

@@ -17,7 +17,8 @@ end
 ---@param item lsp_agent.QueueItem?
 ---@param more lsp_agent.Json?
 ---@param failed fun(err: table)?
-function M.change(chat, op, item, more, failed)
+---@param done fun()?
+function M.change(chat, op, item, more, failed, done)
   local session = chat:session()
   if not session or not chat:client() then
     return vim.notify('lsp-agent: nothing waits')
@@ -32,6 +33,7 @@ function M.change(chat, op, item, more, failed)
   chat:request('agent/queue', params, function(queue)
     session.queue = queue
     M.refresh(chat)
+    return done and done()
   end, failed)
 end
 
@@ -56,17 +58,24 @@ end
 ---@param item lsp_agent.QueueItem
 ---@param text string
 function M.edited(chat, item, text)
-  local waiting = vim.iter(items_of(chat)):any(function(other)
-    return other.messageId == item.messageId
-  end)
-  if not waiting then
-    vim.notify('lsp-agent: that prompt waits no longer; send it as a new one', vim.log.levels.WARN)
-    return require('lsp_agent.input').give_back(chat, text)
-  end
-  M.change(chat, 'edit', item, { prompt = text }, function(err)
-    require('lsp_agent.errors').report(err, 'edit')
+  local function give_back()
     require('lsp_agent.input').give_back(chat, text)
-  end)
+  end
+  chat:when_ready(function()
+    local waiting = vim.iter(items_of(chat)):any(function(other)
+      return other.messageId == item.messageId
+    end)
+    if not waiting then
+      vim.notify('lsp-agent: that prompt waits no longer; send it as a new one', vim.log.levels.WARN)
+      return give_back()
+    end
+    local answered = require('lsp_agent.sending').hold(chat, text)
+    M.change(chat, 'edit', item, { prompt = text }, function(err)
+      answered()
+      require('lsp_agent.errors').report(err, 'edit')
+      give_back()
+    end, answered)
+  end, give_back)
 end
 
 ---@param act fun(chat: lsp_agent.Chat, item: lsp_agent.QueueItem, row: integer)

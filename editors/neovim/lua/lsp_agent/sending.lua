@@ -1,5 +1,5 @@
 -- Prompts on their way. One that was not answered when the server died is sent again, with the same run id: the server
--- runs it once. One that cannot be sent goes back into the input, and so does one for a turn that died with its server.
+-- runs it once. What cannot be sent goes back into the input, and so does what nobody knows whether it was taken in.
 
 local config = require('lsp_agent.config')
 local errors = require('lsp_agent.errors')
@@ -11,7 +11,7 @@ local M = {}
 ---@field number integer? In the order they were sent
 ---@field prompt string
 ---@field params lsp_agent.Json
----@field is_steer boolean?
+---@field once boolean? Not to be sent again: the server would not know that it is the same
 ---@field bufnr integer?
 ---@field accepted fun(result: lsp_agent.Json)?
 
@@ -109,7 +109,7 @@ end
 local function begins(chat)
   return not chat.current
     and vim.iter(in_order(chat)):any(function(sent)
-      return not sent.params.sessionId
+      return not sent.once and not sent.params.sessionId
     end)
 end
 
@@ -142,6 +142,18 @@ function M.ask(chat, prompt, options, accepted)
   end, lost)
 end
 
+---Hold on to a text until `answered` is called: it goes back into the input should the server die before.
+---@param chat lsp_agent.Chat
+---@param text string
+---@return fun() answered
+function M.hold(chat, text)
+  local key = memory.uuid()
+  keep(chat, key, { prompt = text, params = {}, once = true })
+  return function()
+    chat.unanswered[key] = nil
+  end
+end
+
 ---Put a prompt into the running turn: the model sees it with its next request. When nothing runs it is a turn of its
 ---own.
 ---@param chat lsp_agent.Chat
@@ -157,13 +169,12 @@ function M.steer(chat, prompt, options)
     end
     local params = { sessionId = chat.current, expectedRunId = run_id, prompt = prompt, otherwise = 'queue' }
     params.attachments = attached(options)
-    local key = memory.uuid()
-    keep(chat, key, { prompt = prompt, params = params, is_steer = true })
+    local answered = M.hold(chat, prompt)
     chat:request('agent/steer', params, function(result)
-      chat.unanswered[key] = nil
+      answered()
       vim.notify('lsp-agent: ' .. (result.state == 'pending' and 'the turn takes it in' or 'waits its turn'))
     end, function(err)
-      chat.unanswered[key] = nil
+      answered()
       errors.report(err, 'steer')
       give_back(chat, prompt)
     end, options.bufnr)
@@ -178,8 +189,8 @@ function M.again(chat)
   local unanswered = in_order(chat)
   chat.unanswered = {}
   for _, sent in ipairs(unanswered) do
-    if sent.is_steer then
-      give_back(chat, sent.prompt) -- its turn is over, and it has no id by which the server would know it again
+    if sent.once then
+      give_back(chat, sent.prompt)
     else
       deliver(chat, sent)
     end
