@@ -156,6 +156,27 @@ def test_an_edited_prompt_comes_back_to_the_input_when_the_server_dies_over_it(t
         nvim.until(lambda: len(nvim.completes()) == 2)
 
 
+def test_a_late_word_about_the_queue_does_not_undo_a_later_one(tmp_path: Path, workspace: Path) -> None:
+    with PluginNvim(tmp_path / "home", workspace, HALF) as nvim:
+        nvim.open(workspace / "a.py")
+        nvim.api.command("Agent ask one")
+        nvim.until(lambda: nvim.held("half"))
+        for number, name in enumerate(("two", "three"), 1):
+            nvim.api.command(f"Agent ask {name}")
+            nvim.until(lambda wanted=number: nvim.view()["queue"]["count"] == wanted)
+        # its event comes when it is stored, and the answer to the next request may be faster
+        late = (
+            "local chat = require('lsp_agent.chat').here() local queue = chat:session().queue "
+            "chat:event({ sessionId = chat.current, seq = chat:session().seq + 1, update = "
+            "{ sessionUpdate = 'queue_update', revision = queue.revision - 1, count = 1, items = { queue.items[1] } } }) "
+            "return chat:session().queue.count"
+        )
+        assert nvim.lua(late) == 2
+        nvim.api.command("Agent queue clear")
+        nvim.until(lambda: nvim.view()["queue"]["count"] == 0)
+        assert nvim.said() == []
+
+
 def test_a_refused_prompt_comes_back_to_the_input(tmp_path: Path, workspace: Path) -> None:
     with PluginNvim(tmp_path / "home", workspace, HALF, when_busy="reject") as nvim:
         nvim.open(workspace / "a.py")

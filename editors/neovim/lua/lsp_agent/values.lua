@@ -58,6 +58,9 @@ function M.HANDLERS.state_update(session, update, event)
 end
 
 function M.HANDLERS.queue_update(session, update)
+  if update.revision < (session.queue.revision or 0) then
+    return {} -- the answer to a later change came before this was stored and told
+  end
   local items = update.items or {}
   session.queue = { revision = update.revision, count = update.count or #items, items = items }
   return { { op = 'queue' } }
