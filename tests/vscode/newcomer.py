@@ -131,7 +131,8 @@ class Times:
         print(f"{self.rows[-1][1]:7.1f} s  {name}", flush=True)
 
 
-def _run(*command: str, cwd: Path) -> None:
+def run(*command: str, cwd: Path) -> None:
+    """One step in a shell. Raises: SystemExit with what it said."""
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=900)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-3000:]}")
@@ -157,16 +158,16 @@ def _overlay(clone: Path, names: list[str]) -> None:
 def _package(times: Times, base: Path) -> Path:
     clone = base / "lsp-agent"
     with times.step("git clone"):
-        _run("git", "clone", "--quiet", str(ROOT), str(clone), cwd=base)
+        run("git", "clone", "--quiet", str(ROOT), str(clone), cwd=base)
     names = _uncommitted()
     if names:
         print(f"           ({len(names)} files as they are in the work tree, not committed)")
         _overlay(clone, names)
     extension = clone / "editors/vscode"
     with times.step("npm ci --ignore-scripts"):
-        _run("npm", "ci", "--ignore-scripts", cwd=extension)
+        run("npm", "ci", "--ignore-scripts", cwd=extension)
     with times.step("npm run package"):
-        _run("npm", "run", "package", cwd=extension)
+        run("npm", "run", "package", cwd=extension)
     return extension / "lsp-agent.vsix"
 
 
